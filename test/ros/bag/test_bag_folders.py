@@ -1,4 +1,4 @@
-"""Bags with, without and against their metadata.yaml, in one file and in several."""
+"""Bags of one or several files, with a correct, a wrong or no metadata.yaml."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
     ],
     ids=["edited by hand", "best_available", "unknown depth", "another hash", "not complete"],
 )
-def test_qos_and_hash_of_metadata_lose_no_message(
+def test_wrong_qos_and_hashes_in_metadata_lose_no_messages(
     storage: str, pattern: str, replacement: str, tmp_path: Path
 ) -> None:
     folder = record(tmp_path / "bag", range(5), storage, qos=[BEST_EFFORT])
@@ -80,7 +80,7 @@ def test_a_newer_metadata_version_and_an_empty_storage_identifier_are_read(
         (b"\xff\xfe\x00", "is not YAML"),
     ],
 )
-def test_without_metadata_the_files_are_read_and_reindex_is_named(
+def test_without_usable_metadata_the_files_are_read_and_reindex_is_advised(
     content: str | bytes | None, said: str, tmp_path: Path
 ) -> None:
     folder = record(tmp_path / "bag", range(4))
@@ -96,8 +96,8 @@ def test_without_metadata_the_files_are_read_and_reindex_is_named(
     assert f"`ros2 bag reindex -s mcap {folder}`" in remark
 
 
-def test_reindex_is_not_named_where_it_finds_no_file(tmp_path: Path) -> None:
-    """It looks for names such as bag_0.mcap, and for nothing that is packed."""
+def test_reindex_is_not_advised_if_it_would_find_no_file(tmp_path: Path) -> None:
+    """`ros2 bag reindex` looks for names such as bag_0.mcap, and ignores compressed files."""
     folder = record(tmp_path / "bag", range(2))
     (folder / "metadata.yaml").unlink()
     _, (remark,), _ = read(folder)
@@ -110,7 +110,7 @@ def test_reindex_is_not_named_where_it_finds_no_file(tmp_path: Path) -> None:
 
 
 @STORAGES
-def test_the_recorded_file_may_be_given_itself(storage: str, tmp_path: Path) -> None:
+def test_the_recorded_file_may_be_given_instead_of_the_folder(storage: str, tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", range(3), storage)
     assert read(storage_file(folder)) == ([0, 1, 2], [], {})
     assert read(folder / "metadata.yaml") == ([0, 1, 2], [], {})
@@ -129,7 +129,7 @@ def test_split_ten_is_read_after_split_two(storage: str, pattern: str, tmp_path:
 
 
 @STORAGES
-def test_a_bag_may_have_more_files_than_a_process_may_open_at_first(
+def test_a_bag_may_have_more_files_than_the_soft_limit_of_open_files(
     storage: str, tmp_path: Path
 ) -> None:
     names = [f"bag_{number}{SUFFIXES[storage]}" for number in range(24)]
@@ -143,7 +143,7 @@ def test_a_bag_may_have_more_files_than_a_process_may_open_at_first(
         resource.setrlimit(resource.RLIMIT_NOFILE, usual)
 
 
-def test_one_split_that_is_given_itself_is_read_and_the_others_are_named(tmp_path: Path) -> None:
+def test_a_single_split_is_read_with_a_remark_about_the_others(tmp_path: Path) -> None:
     folder = split(tmp_path / "bag", ["bag_0.db3", "bag_1.db3"])
     (folder / "metadata.yaml").write_text(
         "rosbag2_bagfile_information: {relative_file_paths: [bag_0.db3, bag_1.db3]}"
@@ -181,7 +181,7 @@ def test_recordings_of_two_sensors_in_one_folder_are_merged_by_time(tmp_path: Pa
     assert read(folder)[0] == list(range(10))
 
 
-def test_a_bag_that_was_packed_without_removing_the_files_is_read_once(tmp_path: Path) -> None:
+def test_a_file_beside_its_compressed_copy_is_read_once(tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", range(3))
     file = storage_file(folder)
     file.with_name(f"{file.name}.zstd").write_bytes(zstd.compress(file.read_bytes()))
@@ -193,7 +193,7 @@ def test_a_bag_that_was_packed_without_removing_the_files_is_read_once(tmp_path:
 
 
 def test_two_types_on_one_topic_are_two_topics(tmp_path: Path) -> None:
-    """A driver that was changed between two recordings into one folder."""
+    """As if a driver was changed between two recordings in one folder."""
     folder = tmp_path / "bag"
     folder.mkdir()
     storage_file(record(tmp_path / "a", range(3))).rename(folder / "a.mcap")

@@ -37,6 +37,6 @@ def test_command_does_not_overwrite(drive, tmp_path, capsys):
     assert list((tmp_path / "bag").iterdir()) == []
 
 
-def test_command_names_an_unknown_data_set(tmp_path, capsys):
+def test_command_refuses_a_folder_without_a_known_data_set(tmp_path, capsys):
     assert run("--data", str(tmp_path), "--out", str(tmp_path / "bag")) != 0
     assert "looked for" in capsys.readouterr().err

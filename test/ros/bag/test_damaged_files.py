@@ -1,4 +1,4 @@
-"""Recorded files that are cut off or damaged, and MCAP files of other programs."""
+"""Truncated and damaged recorded files, and MCAP files of other programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @STORAGES
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_of_a_file_that_is_cut_off_the_part_before_is_read(
+def test_a_truncated_file_is_read_as_far_as_possible(
     storage: str, share: float, tmp_path: Path
 ) -> None:
     folder = record(tmp_path / "bag", range(200), storage)
@@ -34,7 +34,7 @@ def test_of_a_file_that_is_cut_off_the_part_before_is_read(
 
 
 def test_messages_in_an_mcap_without_chunks_may_be_in_any_order(tmp_path: Path) -> None:
-    """As with the preset fastwrite: nothing is wrong with it."""
+    """The preset fastwrite records such files. Nothing is wrong with them."""
     folder = record(tmp_path / "bag", [0, 2, 1, 4, 3, 5])
     file = storage_file(folder)
     file.write_bytes(without_chunks(file.read_bytes()))
@@ -42,7 +42,7 @@ def test_messages_in_an_mcap_without_chunks_may_be_in_any_order(tmp_path: Path) 
 
 
 def test_an_mcap_whose_chunks_have_no_index_is_read(tmp_path: Path) -> None:
-    """As some programs that compress an MCAP file leave it."""
+    """Some programs that compress MCAP files write such files."""
     folder = record(tmp_path / "bag", range(250))
     file = storage_file(folder)
     file.write_bytes(without_index(file.read_bytes()))
@@ -70,7 +70,7 @@ def test_a_damaged_chunk_is_counted_and_the_rest_is_read(tmp_path: Path) -> None
     assert f"{len(numbers)} of its messages are read, {250 - len(numbers)} are lost" in remarks[0]
 
 
-def test_a_page_of_sqlite_that_is_damaged_loses_its_messages_alone(tmp_path: Path) -> None:
+def test_damaged_pages_of_sqlite_lose_only_their_own_messages(tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", range(200), "sqlite3")
     file = storage_file(folder)
     data = bytearray(file.read_bytes())
@@ -82,8 +82,8 @@ def test_a_page_of_sqlite_that_is_damaged_loses_its_messages_alone(tmp_path: Pat
     assert len(numbers) + left_out.total() <= 200 and str(file) in remarks[0]
 
 
-def test_sqlite_with_a_message_type_without_its_definition_is_whole(tmp_path: Path) -> None:
-    """`ros2 bag record` does not find that of a package without its .msg files."""
+def test_a_missing_message_definition_in_sqlite_is_not_damage(tmp_path: Path) -> None:
+    """`ros2 bag record` does not find the definition if the package has no .msg files."""
     folder = record(tmp_path / "bag", range(3), "sqlite3")
     with sqlite3.connect(storage_file(folder)) as database:
         database.execute(

@@ -1,4 +1,4 @@
-"""Files and messages that are packed, and files that are something else than a bag."""
+"""Compressed files and messages, and files that are not bags."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ pytestmark = pytest.mark.slow
 
 @STORAGES
 @pytest.mark.parametrize("has_metadata", [True, False])
-def test_a_whole_file_in_zstd_is_read(storage: str, has_metadata: bool, tmp_path: Path) -> None:
+def test_a_file_compressed_with_zstd_is_read(
+    storage: str, has_metadata: bool, tmp_path: Path
+) -> None:
     folder = record(tmp_path / "bag", range(5), storage)
     file = storage_file(folder)
     packed = folder / f"{file.name}.zstd"
@@ -58,7 +60,7 @@ def test_a_packed_file_that_is_cut_off_is_read_as_far_as_it_goes(tmp_path: Path)
 def test_messages_that_were_compressed_one_by_one_are_unpacked(
     storage: str, pack: Callable[[bytes], bytes], has_metadata: bool, tmp_path: Path
 ) -> None:
-    """Whatever metadata.yaml says, and without it."""
+    """With and without metadata.yaml, and whatever compression it states."""
     folder = record(tmp_path / "bag", range(3), storage, pack=pack)
     if not has_metadata:
         (folder / "metadata.yaml").unlink()
@@ -108,7 +110,7 @@ def test_the_command_for_a_bag_of_ros_1_converts_it(
         assert [each.name for each in reader.topics] == ["/chatter"]
 
 
-def test_a_bag_of_ros_1_without_an_index_is_sent_to_reindex_first(ros1_bag: Path) -> None:
+def test_reindex_is_advised_for_a_bag_of_ros_1_without_an_index(ros1_bag: Path) -> None:
     data = ros1_bag.read_bytes()
     at = data.index(b"index_pos=") + 10
     ros1_bag.write_bytes(data[:at] + bytes(8) + data[at + 8 :])
@@ -132,7 +134,7 @@ def test_a_bag_of_ros_1_without_an_index_is_sent_to_reindex_first(ros1_bag: Path
     ],
 )
 @pytest.mark.parametrize("is_folder", [True, False])
-def test_a_file_that_is_no_bag_is_named_with_what_it_is(
+def test_the_error_for_a_file_that_is_not_a_bag_says_what_it_is(
     content: bytes, said: str, is_folder: bool, tmp_path: Path
 ) -> None:
     file = tmp_path / "bag_0.mcap"
@@ -147,7 +149,7 @@ def test_a_file_that_is_no_bag_is_named_with_what_it_is(
     [("gzip", "bag.db3.gz"), ("gzip", "bag.db3"), ("xz", "bag.db3.xz"), ("zstd", "bag.zst")],
 )
 def test_the_command_for_a_packed_file_unpacks_it(packer: str, name: str, tmp_path: Path) -> None:
-    """Whatever its name is: the programs themselves know a packed file by its suffix."""
+    """The file may have any name, although the programs themselves expect certain suffixes."""
     source = storage_file(record(tmp_path / "bag", range(3), "sqlite3"))
     file = tmp_path / name
     content = source.read_bytes() if packer != "zstd" else b"nothing that was recorded"
@@ -178,7 +180,7 @@ def test_an_archive_is_named_with_the_command_that_unpacks_it(tmp_path: Path) ->
         pytest.fail("it was read")
 
 
-def test_a_folder_of_bags_is_named_with_one_of_them(tmp_path: Path) -> None:
+def test_the_error_for_a_folder_of_bags_names_the_bags(tmp_path: Path) -> None:
     record(tmp_path / "first", range(2))
     record(tmp_path / "second", range(2))
     with pytest.raises(ValueError, match=r"bags in first, second: give one of them, such as .*st"):
@@ -190,8 +192,8 @@ def test_a_folder_of_bags_is_named_with_one_of_them(tmp_path: Path) -> None:
         BagReader(tmp_path / "nothing")
 
 
-def test_messages_that_are_not_cdr_are_left_out_by_name(tmp_path: Path) -> None:
-    """An MCAP file that another program wrote."""
+def test_topics_whose_messages_are_not_cdr_are_left_out_and_named(tmp_path: Path) -> None:
+    """As in an MCAP file that another program wrote."""
     folder = record(tmp_path / "bag", range(3))
     file = storage_file(folder)
     data = file.read_bytes().replace(b"\x03\x00\x00\x00cdr", b"\x03\x00\x00\x00pb3")
@@ -202,14 +204,14 @@ def test_messages_that_are_not_cdr_are_left_out_by_name(tmp_path: Path) -> None:
 
 
 def test_an_mcap_of_another_program_with_cdr_is_read(tmp_path: Path) -> None:
-    """Its profile is not "ros2", but its messages are."""
+    """Its profile is not "ros2", but its messages are those of ROS 2."""
     folder = record(tmp_path / "bag", range(3))
     file = storage_file(folder)
     file.write_bytes(file.read_bytes().replace(b"\x04\x00\x00\x00ros2", b"\x04\x00\x00\x00fxgl", 1))
     assert read(folder)[0] == [0, 1, 2]
 
 
-def test_types_in_the_form_of_other_programs_are_known(tmp_path: Path) -> None:
+def test_type_names_of_other_programs_are_recognized(tmp_path: Path) -> None:
     for number, name in enumerate((b"sensor_msgs/Image", b"sensor_msgs::msg::dds_::Image_")):
         folder = record(tmp_path / f"bag{number}", range(3), "sqlite3")
         database = sqlite3.connect(storage_file(folder))

@@ -1,4 +1,4 @@
-"""What the player publishes of a bag, and what it says of the rest. No node listens."""
+"""What the player publishes from a bag, and what it reports about the rest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def node() -> Iterator:
 
 @pytest.fixture
 def play(node) -> Callable:
-    """Return play(bag), which plays it to its end and returns its player."""
+    """Return play(bag), which plays a bag to its end and returns the player."""
 
     def play(bag: Path):
         from bev_semseg_ros.ros.bag.player import Player
@@ -44,7 +44,7 @@ def play(node) -> Callable:
 
 
 def changed(number: int, change: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
-    """Return a change of the image with a number alone."""
+    """Return a function that changes only the image with this number."""
     return lambda data: change(data) if data == image(number) else data
 
 
@@ -59,7 +59,7 @@ def changed(number: int, change: Callable[[bytes], bytes]) -> Callable[[bytes], 
     ],
     ids=["compressed", "a JPEG as it is", "empty", "cut off", "too long"],
 )
-def test_what_is_no_message_is_counted_and_not_published(
+def test_invalid_messages_are_counted_and_not_published(
     spoil: Callable[[bytes], bytes], cause: str, play, tmp_path: Path
 ) -> None:
     player = play(record(tmp_path / "bag", range(5), pack=changed(3, spoil)))
@@ -71,7 +71,7 @@ def test_what_is_no_message_is_counted_and_not_published(
 def test_messages_that_were_compressed_one_by_one_arrive_as_images(
     node, play, tmp_path: Path
 ) -> None:
-    """A file without its metadata, of a recording with --compression-mode message."""
+    """The file is of a recording with --compression-mode message and has no metadata.yaml."""
     from backports import zstd
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.qos import QoSProfile
@@ -97,7 +97,9 @@ def test_messages_that_were_compressed_one_by_one_arrive_as_images(
     assert received == [image(number) for number in range(4)]
 
 
-def test_a_topic_of_two_types_is_played_with_the_one_that_has_more(play, tmp_path: Path) -> None:
+def test_a_topic_of_two_types_is_played_with_the_type_of_most_messages(
+    play, tmp_path: Path
+) -> None:
     folder = tmp_path / "bag"
     folder.mkdir()
     storage_file(record(tmp_path / "a", range(3))).rename(folder / "a.mcap")
@@ -110,7 +112,7 @@ def test_a_topic_of_two_types_is_played_with_the_one_that_has_more(play, tmp_pat
     assert "another type on the same topic has more messages; 2 are left out" in remark
 
 
-def test_a_topic_whose_name_ros_2_does_not_know_is_skipped_by_name(play, tmp_path: Path) -> None:
+def test_a_topic_whose_name_ros_2_does_not_allow_is_skipped_and_named(play, tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", range(2), topic="/cam-0/image")
     other = record(tmp_path / "other", range(2), topic="/cam_0/image")
     storage_file(other).rename(folder / "other.mcap")
@@ -120,7 +122,7 @@ def test_a_topic_whose_name_ros_2_does_not_know_is_skipped_by_name(play, tmp_pat
 
 
 def test_a_message_with_the_time_0_does_not_hold_up_the_rest(node, tmp_path: Path) -> None:
-    """Converted bags hold /tf_static so; the drive begins 50 years later."""
+    """In converted bags, /tf_static may have this time; the drive begins 50 years later."""
     from bev_semseg_ros.ros.bag.player import Player
 
     drive = 16_000_000_000  # in tenths of a second
@@ -131,8 +133,10 @@ def test_a_message_with_the_time_0_does_not_hold_up_the_rest(node, tmp_path: Pat
     assert player.sent == {"/image": 3}
 
 
-def test_splits_whose_time_begins_anew_follow_each_other(node, tmp_path: Path) -> None:
-    """As when a simulator is started again while it is recorded."""
+def test_splits_whose_time_starts_again_are_played_one_after_the_other(
+    node, tmp_path: Path
+) -> None:
+    """As when a simulator is restarted during a recording."""
     from bev_semseg_ros.ros.bag.player import Player
 
     folder = tmp_path / "bag"
@@ -147,11 +151,11 @@ def test_splits_whose_time_begins_anew_follow_each_other(node, tmp_path: Path) -
     entries = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     assert [(entry["stamp"] - START) // STEP for entry in entries] == [200, 201, 202, 0, 1, 2]
     times = [entry["published"] for entry in entries]
-    assert times[4] - times[3] > 0.9 * STEP  # it is played with its timing
+    assert times[4] - times[3] > 0.9 * STEP  # the second split is also played with its timing
 
 
-def test_the_clock_that_a_simulation_recorded_is_the_only_one(node, tmp_path: Path) -> None:
-    """Its stamps are by it, and not by the time of the bag: the time would jump to and fro."""
+def test_a_recorded_clock_is_the_only_clock_that_is_published(node, tmp_path: Path) -> None:
+    """The stamps follow the recorded clock. A second clock would make time jump back and forth."""
     from rclpy.executors import SingleThreadedExecutor
     from rosgraph_msgs.msg import Clock
 
@@ -183,7 +187,7 @@ def test_the_clock_that_a_simulation_recorded_is_the_only_one(node, tmp_path: Pa
     assert received == [7, 7, 7]
 
 
-def test_packets_that_cannot_be_played_are_named_with_what_decodes_them(
+def test_packets_that_cannot_be_played_are_named_with_the_package_that_decodes_them(
     play, tmp_path: Path
 ) -> None:
     folder = record(tmp_path / "bag", range(2))
@@ -211,7 +215,7 @@ def test_static_transforms_without_a_recorded_qos_are_latched() -> None:
     assert chosen.durability == DurabilityPolicy.VOLATILE
 
 
-def test_best_available_is_played_reliably_and_so_are_publishers_that_differ() -> None:
+def test_best_available_and_differing_publishers_are_played_as_reliable() -> None:
     from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
     from support.recordings import BEST_EFFORT
 
@@ -230,7 +234,7 @@ def test_best_available_is_played_reliably_and_so_are_publishers_that_differ() -
 
 
 def test_a_topic_that_one_of_its_publishers_latched_is_played_latched() -> None:
-    """As /tf_static, if one of two programs publishes it with the default QoS."""
+    """As with /tf_static if one of two programs publishes it with the default QoS."""
     from rclpy.qos import DurabilityPolicy
     from support.recordings import BEST_EFFORT
 
@@ -242,7 +246,7 @@ def test_a_topic_that_one_of_its_publishers_latched_is_played_latched() -> None:
         assert profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
 
 
-def test_a_bag_without_messages_is_no_success(tmp_path: Path) -> None:
+def test_playing_a_bag_without_messages_fails(tmp_path: Path) -> None:
     folder = record(tmp_path / "bag", [])
     with Process("play", str(folder), "--wait", "0") as player:
         assert player.wait() == 2
@@ -269,8 +273,8 @@ def test_a_message_of_every_input_passes_the_check() -> None:
     check_message(b"\x00\x01\x00\x00", "std_msgs/msg/Empty")
 
 
-def test_a_message_of_every_distribution_passes_the_check() -> None:
-    """Vehicles with ultrasonic sensors record Range, which Jazzy has with a further field."""
+def test_a_message_of_an_older_distribution_passes_the_check() -> None:
+    """In Jazzy, Range, which ultrasonic sensors publish, has one more field than in Humble."""
     from bev_semseg_ros.ros.bag.reading.payload import check_message
 
     humble = get_typestore(Stores.ROS2_HUMBLE)
@@ -291,7 +295,7 @@ def minimal(name: str) -> bytes:
     return serialize_message(message_class(name)())
 
 
-def test_what_ros2_bag_could_not_see_gets_the_usual_depth() -> None:
+def test_an_unknown_history_gets_the_default_depth() -> None:
     from rclpy.qos import HistoryPolicy, ReliabilityPolicy
     from support.recordings import BEST_EFFORT
 

@@ -120,7 +120,7 @@ def test_a_camera_with_the_name_of_a_lidar_has_a_frame_of_its_own(tmp_path):
     assert load_calibration(tmp_path / "bag").cameras["front"].frame_id == "front_optical"
 
 
-def test_a_sensor_of_a_rig_that_gave_nothing_or_comes_later_is_placed_too(tmp_path):
+def test_a_sensor_without_data_or_that_starts_later_has_a_static_transform(tmp_path):
     def changed(frame: Frame, index: int) -> Frame:
         if index:
             return frame
@@ -138,7 +138,7 @@ def test_a_sensor_of_a_rig_that_gave_nothing_or_comes_later_is_placed_too(tmp_pa
     assert list(load_calibration(tmp_path / "bag").cameras) == ["camera", "left"]
 
 
-def test_frames_of_a_rig_whose_sensors_sit_elsewhere_are_counted(tmp_path):
+def test_frames_of_a_rig_with_other_sensor_poses_are_counted(tmp_path):
     def moved(frame: Frame, index: int) -> Frame:
         pose = transform(translation=(0, 0, 0.01 * index))
         front = replace(frame.lidars["front"], ego_from_lidar=pose)
@@ -156,7 +156,7 @@ def test_a_name_that_no_topic_can_have_is_refused(tmp_path):
     assert not (tmp_path / "bag").exists()
 
 
-def test_a_second_sensor_in_a_bag_of_one_is_refused(tmp_path):
+def test_several_sensors_are_refused_if_the_first_frame_did_not_have_several(tmp_path):
     def grows(frame: Frame, index: int) -> Frame:
         return frame if index else replace(frame, lidars={}, cameras={})
 

@@ -201,7 +201,7 @@ def test_frames_of_another_calibration_are_counted(tmp_path):
     assert write_bag(open_dataset(tmp_path), tmp_path / "bag").other_extrinsics == 1
 
 
-def test_calibration_places_the_units_and_other_places_are_counted(drive, tmp_path):
+def test_calibration_holds_the_unit_poses_and_frames_with_other_poses_are_counted(drive, tmp_path):
     frames = [frame for frame, _ in drive]
     poses = {number: transform(translation=(number, 0, 0)) for number in range(3)}
     units = np.arange(len(frames[0].points), dtype=np.uint16) % 3
@@ -247,7 +247,7 @@ def test_real_drive_round_trips(real_data, tmp_path):
     assert summary.unrelated == 0
 
 
-def test_real_a2d2_leaves_out_images_it_has_not(real_data, tmp_path):
+def test_missing_images_of_real_a2d2_are_left_out(real_data, tmp_path):
     dataset = open_dataset(real_data / "a2d2")
     summary = write_bag(dataset, tmp_path / "bag")
     assert (summary.clouds, summary.images, summary.unrelated) == (8, 6, 7)

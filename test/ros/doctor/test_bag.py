@@ -1,4 +1,4 @@
-"""What the doctor reads of a bag."""
+"""What the doctor reads from a bag."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 def test_after_the_first_minute_only_static_transforms_are_read(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """Damage after the first minute goes unnoticed, but for the message that ends the minute."""
+    """Damage after the first minute goes unnoticed, except in the message that ends the reading."""
     hour = 3600 * 10 * TENTH
     (static,) = (entry for entry in content if entry.topic == "/tf_static")
     later = [replace(entry, time=entry.time + hour) for entry in content if entry is not static]
@@ -38,7 +38,7 @@ def test_after_the_first_minute_only_static_transforms_are_read(
             "FROM topics WHERE name = '/tf_static')",
             (later[0].time,),
         )
-        assert damaged.rowcount == len(later) - 3  # of one moment
+        assert damaged.rowcount == len(later) - 3  # those of the moment that ends the reading
     database.close()
     observation = read_bag(path, {})
     assert {len(stream) for stream in observation.streams.values()} == {
@@ -50,7 +50,7 @@ def test_after_the_first_minute_only_static_transforms_are_read(
 def test_a_sensor_that_begins_after_the_first_minute_is_not_called_missing(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """As if the clock of the vehicle was set after the lidar and before the camera began."""
+    """As if the vehicle's clock was set after the lidar started and before the camera did."""
     hour = 3600 * 10 * TENTH
     first = [entry for entry in content if entry.topic in ("/points", "/tf_static")]
     later = [replace(entry, time=entry.time + hour) for entry in content]
@@ -63,10 +63,10 @@ def test_a_sensor_that_begins_after_the_first_minute_is_not_called_missing(
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_damaged_messages_are_counted_and_nothing_ends(
+def test_damaged_messages_are_reported_and_do_not_stop_the_doctor(
     seed: int, content: list[Entry], tmp_path: Path
 ) -> None:
-    """Cut off, or with other bytes where the header and the fields are."""
+    """Messages are truncated, or have random bytes in the header or the fields."""
     rng = np.random.default_rng(seed)
 
     def damaged(entry: Entry) -> Entry:

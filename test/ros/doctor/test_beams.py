@@ -37,7 +37,7 @@ NUM_CLOUDS = 3
 
 @cache
 def simulated(model: str) -> tuple[Lidar, list[Scan]]:
-    """Return a tilted lidar of a model 2.6 m above a street with a wall, and what it measures."""
+    """Return a tilted lidar of this model, 2.6 m above a street with a wall, and its scans."""
     pattern = MODELS[model]
     lidar = Lidar(
         "velodyne",
@@ -52,9 +52,9 @@ def simulated(model: str) -> tuple[Lidar, list[Scan]]:
 
 
 def clouds(model: str, ring_field: str | None, ring_type: str = "u2") -> list:
-    """Return the clouds of a simulated lidar in its own frame, in an order that shows nothing.
+    """Return the clouds of a simulated lidar in its own frame, with the points shuffled.
 
-    A ring that is a float number is NaN for the first point.
+    If `ring_type` is a floating-point type, the ring of the first point is NaN.
     """
     lidar, scans = simulated(model)
     messages = []
@@ -90,14 +90,14 @@ def test_rings_with_a_nan_are_not_used():
     assert measure_beams(clouds("VLP-16", "ring", "f4")) == measure_beams(clouds("VLP-16", None))
 
 
-def test_a_16_beam_lidar_is_measured_whole_and_recognized():
+def test_all_beams_of_a_16_beam_lidar_are_measured_and_its_model_is_recognized():
     measured = measure_beams(clouds("VLP-16", None))
     np.testing.assert_allclose(measured.elevations, np.arange(-15, 16, 2), atol=0.1)
     assert model_like(np.array(measured.elevations)) == "VLP-16"
     assert measured.max_range >= 20
 
 
-def test_rows_of_an_organized_cloud_are_beams_and_a_sector_is_one():
+def test_rows_of_an_organized_cloud_are_beams_and_a_sector_is_measured():
     points = scan(40).astype(np.float64)
     values = {name: points[:, column] for column, name in enumerate(PLAIN)}
     measured = measure_beams([cloud(values, PLAIN, height=40)])
@@ -119,7 +119,7 @@ def test_the_ring_may_have_any_name_that_the_node_reads(name):
     assert len(measure_beams([cloud(values, kinds | {name: "u1"})]).elevations) == 90
 
 
-def test_points_at_any_elevation_have_no_beams():
+def test_no_beams_are_found_in_points_at_random_elevations():
     generator = np.random.default_rng(0)
     points = generator.uniform(-30, 30, (20_000, 3)) * (1, 1, 0.2)
     values = {name: points[:, column] for column, name in enumerate("xyz")}
@@ -145,13 +145,13 @@ def examined(path: Path) -> Diagnosis:
         (Beams("VLP-16"), "warning"),
     ],
 )
-def test_a_calibration_of_other_beams_is_a_warning(beams, level, content: list[Entry], tmp_path):
+def test_a_calibration_with_other_beams_is_a_warning(beams, level, content: list[Entry], tmp_path):
     calibration = CALIBRATION.with_beams({} if beams is None else {LIDAR: beams})
     diagnosis = examined(write(tmp_path / "bag", content, calibration))
     finding = next(each for each in diagnosis.findings if each.item == "beam angles")
     assert finding.level == level and re.search("64 from -25 to 2 degrees", finding.text)
     assert bool(finding.remedy) == (level == "warning")
-    # How far the lidar sees is not in the clouds, of which the farthest point is 40 m away.
+    # The clouds do not show the range of the lidar: a wall at 40 m limits them.
     assert diagnosis.beams[LIDAR].max_range == (
         80 if level == "ok" and beams and beams.max_range else 50
     )
@@ -177,7 +177,7 @@ def test_beams_are_written_into_the_file_that_is_given(content: list[Entry], tmp
     assert f"beams written into {file}" in capsys.readouterr().out
 
 
-def test_a_lidar_whose_beams_could_not_be_measured_is_named_beside_those_written(tmp_path):
+def test_write_beams_returns_the_lidars_whose_beams_were_not_measured(tmp_path):
     file = tmp_path / "rig.yaml"
     save_calibration(RIG, file)
     measured = Beams(elevations=(-15.0, 0.0, 15.0), azimuth_step=0.2, max_range=100.0)

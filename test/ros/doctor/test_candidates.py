@@ -1,4 +1,4 @@
-"""Several topics for one input: which one the doctor examines, why, and what else it names."""
+"""Several topics for one input: which one the doctor examines, why, and which others it names."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GREY = np.full((232, 768), 90, np.uint8)
 def copies(
     content: list[Entry], topic: str, to: str, change: Callable[[Entry], Entry] = lambda e: e
 ) -> list[Entry]:
-    """Return the messages of a topic as another topic has them."""
+    """Return copies of the messages of a topic, changed and on another topic."""
     return [
         change(replace(entry, topic=to, message=replace(entry.message)))
         for entry in content
@@ -38,7 +38,7 @@ def copies(
 
 
 def moved(content: list[Entry], **topics: str) -> list[Entry]:
-    """Return a bag whose topics have other names."""
+    """Return the messages of a bag with some topics renamed."""
     names = {f"/{name}": topic for name, topic in topics.items()}
     return [replace(entry, topic=names.get(entry.topic, entry.topic)) for entry in content]
 
@@ -50,7 +50,7 @@ def pixels(image: np.ndarray, encoding: str) -> Callable[[Entry], Entry]:
 
 
 def first(number: int) -> Callable[[Entry], Entry]:
-    """Return a change that keeps some points of a cloud."""
+    """Return a change that keeps the first points of a cloud."""
 
     def change(entry: Entry) -> Entry:
         size = 16 * number
@@ -77,15 +77,17 @@ def findings(observation: Observation) -> dict[str, Finding]:
 
 @pytest.fixture
 def colored(content: list[Entry]) -> list[Entry]:
-    """Return the messages of a bag whose images have colours."""
+    """Return the messages of the good bag, with images in colour."""
     return on("/image", pixels(COLORS, "rgb8"))(content)
 
 
 # --- images --------------------------------------------------------------------------------------
 
 
-def test_depth_and_infrared_images_beside_the_colours(colored: list[Entry], tmp_path: Path) -> None:
-    """A depth camera: its other images come more often, and one of them cannot be decoded."""
+def test_a_colour_image_is_preferred_to_depth_infrared_and_grey_images(
+    colored: list[Entry], tmp_path: Path
+) -> None:
+    """A depth camera: some of its other images come more often, and one cannot be decoded."""
     depth = np.full((232, 768), 2000, np.uint16)
     content = moved(colored, image="/camera/color/image_raw")
     color = "/camera/color/image_raw"
@@ -103,7 +105,7 @@ def test_depth_and_infrared_images_beside_the_colours(colored: list[Entry], tmp_
     assert "infra1/image_rect_raw (not a camera image by its name)" in text
 
 
-def test_a_throttled_raw_topic_beside_a_full_compressed_one(
+def test_a_compressed_topic_at_full_rate_is_preferred_to_a_throttled_raw_one(
     colored: list[Entry], tmp_path: Path
 ) -> None:
     full = compressed_on("/image")(copies(colored, "/image", "/image"))
@@ -117,7 +119,7 @@ def test_a_throttled_raw_topic_beside_a_full_compressed_one(
     assert topics(equal)["image"] == "/image"
 
 
-def test_of_two_cameras_the_one_with_a_camera_info_that_fits(
+def test_a_camera_with_a_matching_camera_info_is_preferred(
     colored: list[Entry], tmp_path: Path
 ) -> None:
     other = copies(colored, "/image", "/aux/image", frame("aux"))
@@ -132,7 +134,9 @@ def test_of_two_cameras_the_one_with_a_camera_info_that_fits(
     assert found["other image"].remedy.startswith("to examine several, name them: --cameras")
 
 
-def test_of_equal_cameras_the_front_one(colored: list[Entry], tmp_path: Path) -> None:
+def test_the_front_camera_is_chosen_among_equal_cameras(
+    colored: list[Entry], tmp_path: Path
+) -> None:
     content = moved(colored, image="/front/image", camera_info="/front/camera_info")
     for name in ("back", "side"):
         content += copies(colored, "/image", f"/{name}/image")
@@ -153,7 +157,9 @@ def test_images_that_are_damaged_are_not_chosen(colored: list[Entry], tmp_path: 
     assert "/front/image (99 bytes of data" in findings(observation)["topic image"].text
 
 
-def test_what_is_asked_for_is_taken_whatever_it_holds(colored: list[Entry], tmp_path: Path) -> None:
+def test_a_requested_topic_is_used_whatever_it_contains(
+    colored: list[Entry], tmp_path: Path
+) -> None:
     grey = copies(colored, "/image", "/mono", pixels(GREY, "mono8"))
     path = write(tmp_path / "bag", colored + grey)
     assert topics(read_bag(path, {"image": "/mono"}))["image"] == "/mono"
@@ -162,8 +168,10 @@ def test_what_is_asked_for_is_taken_whatever_it_holds(colored: list[Entry], tmp_
 # --- camera_info ---------------------------------------------------------------------------------
 
 
-def test_the_camera_info_whose_frame_and_stamps_fit(colored: list[Entry], tmp_path: Path) -> None:
-    """Two cameras whose camera_infos stand elsewhere than beside the images."""
+def test_the_camera_info_with_matching_frame_stamps_and_size_is_chosen(
+    colored: list[Entry], tmp_path: Path
+) -> None:
+    """None of the camera_info topics is beside the image topic."""
 
     def late(entry: Entry) -> Entry:
         return entry.stamped(entry.time + TENTH // 3)
@@ -182,7 +190,7 @@ def test_the_camera_info_whose_frame_and_stamps_fit(colored: list[Entry], tmp_pa
     assert "/calibration/d (of 640 x 480 pixels)" in text
 
 
-def test_a_camera_info_of_another_frame_is_warned_of(colored: list[Entry], tmp_path: Path) -> None:
+def test_a_camera_info_in_another_frame_is_a_warning(colored: list[Entry], tmp_path: Path) -> None:
     content = on("/camera_info", frame("rear_camera"))(colored)
     finding = findings(looked_at(tmp_path / "bag", content))["camera_info frame"]
     assert finding.level == "warning"
@@ -194,8 +202,10 @@ def test_a_camera_info_of_another_frame_is_warned_of(colored: list[Entry], tmp_p
 # --- clouds --------------------------------------------------------------------------------------
 
 
-def test_a_radar_and_filtered_clouds_beside_the_lidar(content: list[Entry], tmp_path: Path) -> None:
-    """The radar comes twice as often."""
+def test_the_lidar_is_preferred_to_a_radar_and_filtered_clouds(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    """The radar sends twice as often."""
     radar = copies(content, "/points", "/radar/points", first(150))
     filtered = copies(content, "/points", "/obstacles", first(9000))
     observation = looked_at(tmp_path / "bag", content + radar + radar + filtered)
@@ -204,7 +214,7 @@ def test_a_radar_and_filtered_clouds_beside_the_lidar(content: list[Entry], tmp_
     assert "/radar/points (150 points)" in text and "/obstacles (9000 points)" in text
 
 
-def test_a_map_and_a_depth_camera_have_more_points_than_the_lidar(
+def test_the_lidar_is_preferred_to_a_larger_map_and_the_cloud_of_a_depth_camera(
     content: list[Entry], tmp_path: Path
 ) -> None:
     def without_intensity(entry: Entry) -> Entry:
@@ -220,8 +230,8 @@ def test_a_map_and_a_depth_camera_have_more_points_than_the_lidar(
     assert "/camera/depth/points (of a depth camera)" in text
 
 
-def test_gaps_are_no_points(content: list[Entry], tmp_path: Path) -> None:
-    """A driver writes rays without a return as zeros or NaN."""
+def test_gaps_do_not_count_as_points(content: list[Entry], tmp_path: Path) -> None:
+    """Drivers write shots without a return as zeros or NaN."""
 
     def mostly_gaps(points: np.ndarray) -> None:
         points[: len(points) // 2] = np.nan
@@ -237,7 +247,7 @@ def test_gaps_are_no_points(content: list[Entry], tmp_path: Path) -> None:
 
 
 def of_type(content: list[Entry], topic: str, to: str, kind: str) -> list[Entry]:
-    """Return a topic with the messages of a package that is not known here."""
+    """Return the messages, those of a topic replaced by messages of an unknown type."""
     if kind not in STORE.fielddefs:
         STORE.register(get_types_from_msg("string data", kind))
     string = STORE.types["std_msgs/msg/String"]("data")
@@ -282,7 +292,9 @@ def of_type(content: list[Entry], topic: str, to: str, kind: str) -> list[Entry]
         ),
     ],
 )
-def test_almost_a_cloud(topic: str, kind: str, what: str, remedy: str, content, tmp_path) -> None:
+def test_undecoded_lidar_data_is_named_with_a_remedy(
+    topic: str, kind: str, what: str, remedy: str, content, tmp_path
+) -> None:
     observation = looked_at(tmp_path / "bag", of_type(content, "/points", topic, kind))
     finding = findings(observation)["topic points"]
     assert finding.level == "fault" and f"{topic} ({kind}): " in finding.text
@@ -298,15 +310,17 @@ def test_almost_a_cloud(topic: str, kind: str, what: str, remedy: str, content, 
         ("/rgbd", "realsense2_camera_msgs/msg/RGBD", "let the camera's driver publish"),
     ],
 )
-def test_almost_an_image(topic: str, kind: str, remedy: str, content, tmp_path) -> None:
+def test_undecoded_images_are_named_with_a_remedy(
+    topic: str, kind: str, remedy: str, content, tmp_path
+) -> None:
     observation = looked_at(tmp_path / "bag", of_type(content, "/image", topic, kind))
     finding = findings(observation)["topic image"]
     assert finding.level == "fault" and f"{topic} ({kind}): " in finding.text
     assert remedy in finding.remedy
 
 
-def test_packets_that_are_asked_for(content, tmp_path) -> None:
-    """Although there are clouds, too."""
+def test_requested_packets_are_named_with_the_package_that_decodes_them(content, tmp_path) -> None:
+    """The bag also contains clouds."""
     kind = "velodyne_msgs/msg/VelodyneScan"
     packets = of_type(content, "/points", "/packets", kind)
     path = write(tmp_path / "bag", content + [e for e in packets if e.topic == "/packets"])
@@ -314,7 +328,7 @@ def test_packets_that_are_asked_for(content, tmp_path) -> None:
     assert f"/packets carries {kind}" in finding.text and "velodyne_pointcloud" in finding.remedy
 
 
-def test_an_organized_cloud_is_of_no_zed_and_an_infrastructure_camera_no_infrared_one(
+def test_topics_that_merely_contain_zed_or_infra_are_not_taken_for_such_cameras(
     colored, tmp_path
 ) -> None:
     cloud_topic, image_topic = "/points_organized", "/infrastructure/image"
@@ -326,7 +340,7 @@ def test_an_organized_cloud_is_of_no_zed_and_an_infrastructure_camera_no_infrare
     assert topics(observation)["image"] == image_topic
 
 
-def test_packets_beside_the_clouds_are_named_but_no_fault(content, tmp_path) -> None:
+def test_packets_beside_clouds_are_named_but_are_not_a_fault(content, tmp_path) -> None:
     packets = of_type(content, "/points", "/packets", "velodyne_msgs/msg/VelodyneScan")
     content = [*content, *(entry for entry in packets if entry.topic == "/packets")]
     found = findings(looked_at(tmp_path / "bag", content))

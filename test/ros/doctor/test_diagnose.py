@@ -1,4 +1,4 @@
-"""The doctor on bags: a good one passes, and each way to break it is named with what to do."""
+"""The doctor passes a good bag, and names each problem of a broken one with a remedy."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_good_bag_has_no_findings(bag: Path) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_named_with_what_to_do(
+def test_each_problem_is_named_with_a_remedy(
     name: str, content: list[Entry], tmp_path: Path
 ) -> None:
     spoil, calibration, item, level, said = BROKEN[name]
@@ -53,17 +53,17 @@ def test_what_is_broken_is_named_with_what_to_do(
     assert finding.remedy
 
 
-def test_a_network_that_looks_from_each_lidar_needs_the_places_of_all(
+def test_a_range_view_network_needs_the_poses_of_all_units(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """The clouds are those of several lidars, and the calibration does not say where they sit."""
+    """The clouds combine several units, and the calibration does not give their poses."""
     model = replace(TINY.model, point_encoder="range_view", point_channels=8)
     config = replace(TINY, model=model)
     network = tmp_path / "range_view.pt"
     checkpoint.save(network, build_network(config), config, {})
 
     def merged(entry: Entry) -> Entry:
-        fields = entry.message.fields  # the last byte of a float has few values
+        fields = entry.message.fields  # the last byte of the intensity has few values
         return entry.with_message(
             fields=[*fields, replace(fields[3], name="lidar_id", offset=15, datatype=2)]
         )
@@ -83,7 +83,7 @@ def test_a_network_that_looks_from_each_lidar_needs_the_places_of_all(
 
 
 @pytest.mark.parametrize("calibration", [CALIBRATION, None])
-def test_a_single_bad_camera_info_does_not_change_where_intrinsics_are_from(
+def test_a_single_bad_camera_info_does_not_change_the_source_of_the_intrinsics(
     calibration: Calibration | None, content: list[Entry], tmp_path: Path
 ) -> None:
     first = next(entry for entry in content if entry.topic == "/camera_info")
@@ -109,7 +109,7 @@ def test_an_empty_cloud_at_the_start_does_not_hide_the_fields_of_the_others(
 
 
 def test_images_that_come_late_within_max_wait_are_ok(content: list[Entry], tmp_path: Path) -> None:
-    """A camera takes a while to deliver: its stamps are right, and an offset would spoil them."""
+    """The camera takes a while to deliver. Its stamps are right, and an offset would spoil them."""
     diagnosis = diagnose(read_bag(write(tmp_path / "bag", late(170_000_000)(content)), {}), WEIGHTS)
     assert [str(finding) for finding in diagnosis.findings if finding.level != "ok"] == []
     assert diagnosis.parameters == {}
@@ -126,10 +126,10 @@ def test_images_that_come_late_within_max_wait_are_ok(content: list[Entry], tmp_
         (0.1, "up to 0."),
     ],
 )
-def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
+def test_intensities_of_any_range_are_scaled_to_that_of_the_training(
     largest: float, said: str, content: list[Entry], tmp_path: Path
 ) -> None:
-    """With the parameter that was found, if one was needed; the node's own rules judge."""
+    """The doctor sets `intensity_scale` if needed. Otherwise, the node chooses the scale."""
     observation = read_bag(
         write(
             tmp_path / "bag",
@@ -156,7 +156,7 @@ def test_whatever_the_intensity_counts_to_it_is_the_training_s_afterwards(
     assert finding.level == "ok", finding
 
 
-def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_path: Path) -> None:
+def test_a_single_intensity_outlier_is_not_a_fault(content: list[Entry], tmp_path: Path) -> None:
     def odd(points: np.ndarray) -> None:
         scale_intensity(255)(points)
         points[len(points) // 2, 3] = 1e6
@@ -168,7 +168,7 @@ def test_one_odd_point_is_no_fault_of_the_intensity(content: list[Entry], tmp_pa
     )
 
 
-def test_compressed_images_are_looked_at_and_asked_for(
+def test_compressed_images_are_examined_and_image_transport_is_set(
     content: list[Entry], tmp_path: Path
 ) -> None:
     found = diagnose(read_bag(write(tmp_path / "bag", compressed(content)), {}), WEIGHTS)
@@ -178,9 +178,7 @@ def test_compressed_images_are_looked_at_and_asked_for(
     )
 
 
-def test_an_image_that_is_rectified_already_is_known_by_its_topic(
-    content: list[Entry], tmp_path: Path
-) -> None:
+def test_a_rectified_image_is_recognized_by_its_topic(content: list[Entry], tmp_path: Path) -> None:
     renamed = [
         replace(entry, topic="/image_rect") if entry.topic == "/image" else entry
         for entry in content
@@ -202,7 +200,7 @@ def test_tf_gives_the_calibration_where_no_file_does(content: list[Entry], tmp_p
     )
 
 
-def test_of_a_rig_s_calibration_the_sensors_of_the_node_are_examined(
+def test_only_the_sensors_of_the_node_are_taken_from_the_calibration_of_a_rig(
     content: list[Entry], tmp_path: Path
 ) -> None:
     rear = LidarMount(np.eye(4), "rear_lidar")
@@ -221,12 +219,12 @@ def test_of_a_rig_s_calibration_the_sensors_of_the_node_are_examined(
         assert "call them 'lidar' and 'camera'" in finding.remedy
 
 
-def test_the_axes_of_a_map_are_not_taken_for_the_vehicle_s(
+def test_the_axes_of_a_map_are_not_taken_for_those_of_the_vehicle(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """The vehicle is what the lidar is mounted on by static transforms.
+    """The frame of the vehicle is the highest ancestor of the lidar by static transforms.
 
-    Where all transforms move, the vehicle must be named.
+    If none of the transforms is static, `base_frame` must name it.
     """
     fixed = read_bag(write(tmp_path / "fixed", in_a_map(is_static=True)(content), None), {})
     moving = read_bag(write(tmp_path / "moving", in_a_map(is_static=False)(content), None), {})
@@ -253,9 +251,7 @@ def test_without_any_calibration_the_rest_is_still_checked(
     )
 
 
-def test_of_several_lidars_the_one_with_most_messages_is_looked_at(
-    content: list[Entry], tmp_path: Path
-) -> None:
+def test_the_lidar_with_the_most_messages_is_examined(content: list[Entry], tmp_path: Path) -> None:
     rear = [replace(entry, topic="/rear") for entry in content if entry.topic == "/points"][:3]
     finding = findings(write(tmp_path / "bag", content + rear))["topic points"]
     assert finding.level == "ok" and finding.text.startswith("/points: 8 messages")
@@ -274,7 +270,7 @@ def test_a_topic_that_was_named_wrongly_is_a_fault(topic: str, said: str, bag: P
     assert finding.level == "fault" and said in finding.text
 
 
-def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
+def test_statistics_that_an_older_checkpoint_lacks_are_reported_as_unknown(
     bag: Path, tmp_path: Path
 ) -> None:
     trained = checkpoint.load(WEIGHTS)
@@ -293,7 +289,7 @@ def test_an_older_checkpoint_leaves_what_it_does_not_know_unknown(
 def test_a_real_drive_has_no_fault(
     name: str, warnings: set[str], real_data: Path, tmp_path: Path
 ) -> None:
-    """A2D2's frames do not follow each other, and two of them have no image: a slow, uneven bag."""
+    """The frames of A2D2 are unrelated, and two have no image, so its bag is slow and uneven."""
     write_bag(open_dataset(real_data / name), tmp_path / "bag")
     assert {
         item for item, finding in findings(tmp_path / "bag").items() if finding.level == "warning"

@@ -1,4 +1,4 @@
-"""What the doctor gives: a table, JSON, parameters, an exit status and the node's command."""
+"""The output of the doctor: a table, JSON, parameters, an exit status and the node's command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 def main(arguments: list[str]) -> int:
-    """Run the doctor without the check of the speed, which takes seconds."""
+    """Run the doctor without the speed check, which takes seconds."""
     return cli.main([*arguments, "--no-speed"])
 
 
@@ -69,12 +69,12 @@ def test_the_node_takes_every_parameter_that_is_written(
     )
     written = yaml.safe_load((tmp_path / "p.yaml").read_text())["/**"]["ros__parameters"]
     Parameters(**written)
-    # Those are tried with a node: `test/system/test_doctor_remedies.py`.
+    # `test/system/test_doctor_remedies.py` tries the parameters of FIXABLE with a node.
     assert bool(written.keys() - {"calibration", "base_frame"}) == (name in FIXABLE), written
 
 
 @pytest.mark.parametrize(("spoil", "name"), [(as_it_is, "ego"), (in_a_map(True), "bev_ego")])
-def test_no_frame_of_tf_has_the_name_of_the_ego_frame_of_a_calibration_from_tf(
+def test_the_ego_frame_of_a_calibration_from_tf_has_a_name_that_tf_does_not_use(
     spoil: Change, name: str, content: list[Entry], tmp_path: Path
 ) -> None:
     bag = write(tmp_path / "bag", spoil(content), None)
@@ -83,14 +83,14 @@ def test_no_frame_of_tf_has_the_name_of_the_ego_frame_of_a_calibration_from_tf(
     assert written["base_frame"] == name
 
 
-def test_a_parameter_that_the_node_would_refuse_is_bounded_and_returned() -> None:
+def test_a_number_out_of_range_is_clamped_and_an_unknown_choice_is_refused() -> None:
     diagnosis = Diagnosis("input")
     assert diagnosis.set_parameter("slop", 60.0) == diagnosis.parameters["slop"] == 10.0
     with pytest.raises(ValueError, match="mode: 'both'"):
         diagnosis.set_parameter("mode", "both")
 
 
-def test_the_exit_status_says_whether_something_must_be_mended(
+def test_the_exit_status_says_whether_there_are_faults(
     bag: Path, content: list[Entry], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["doctor", str(bag)]) == 0
@@ -100,10 +100,10 @@ def test_the_exit_status_says_whether_something_must_be_mended(
     assert str(tmp_path) in capsys.readouterr().err
 
 
-def test_a_command_is_told_only_where_it_can_start_the_node(
+def test_the_command_is_shown_only_if_it_can_start_the_node(
     content: list[Entry], tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    """The calibration from TF is in no file until one is written, so no command can name it."""
+    """A calibration from TF is in no file until --params writes one: no command can name it."""
     bag, bare = (
         write(tmp_path / "bag", content, None),
         write(tmp_path / "bare", without("/tf_static")(content), None),
@@ -123,7 +123,7 @@ def test_a_command_is_told_only_where_it_can_start_the_node(
     main(["doctor", str(bare)])
     shown = capsys.readouterr().out
     assert "once there is a calibration:" in shown and "calibration:=CALIBRATION.yaml" in shown
-    assert "mode:=" not in shown  # it may well place the camera
+    assert "mode:=" not in shown  # the calibration may well contain the camera
 
 
 def test_the_table_begins_with_the_worst_and_is_aligned(

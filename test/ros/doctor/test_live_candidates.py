@@ -1,4 +1,4 @@
-"""Several live topics for one input: they are compared as those of a bag are."""
+"""Several live topics for one input are compared like those of a bag."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def node():
     context.try_shutdown()
 
 
-def test_a_throttled_raw_topic_beside_a_full_compressed_one(node) -> None:
-    """Beside them, a grey image and a depth image that come as often."""
+def test_a_compressed_topic_at_full_rate_is_preferred_to_a_throttled_raw_one(node) -> None:
+    """A grey image and a depth image come as often as the compressed one."""
     import cv2
     from rclpy.executors import SingleThreadedExecutor
     from sensor_msgs.msg import CompressedImage

@@ -1,4 +1,4 @@
-"""The doctor on messages as drivers of the world send them; the node decodes them alike."""
+"""The doctor decodes messages as real drivers send them, in the same way as the node."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Examine = Callable[..., Diagnosis]
 
 @pytest.fixture
 def examine(content: list[Entry], tmp_path: Path) -> Examine:
-    """examine(changes, calibration, ...) -> the diagnosis of the good bag after some changes."""
+    """Return examine(*changes, ...), which diagnoses the good bag after some changes."""
 
     def make(*changes: Change, calibration=CALIBRATION, node_uses_tf: bool = False) -> Diagnosis:
         entries = content
@@ -73,7 +73,7 @@ def changed(topic: str, **values) -> Change:
     ("topic", "remapped"),
     [("/front/jpeg", "/front/jpeg"), ("/front/image_raw/compressed", "/front/image_raw")],
 )
-def test_compressed_images_on_a_topic_of_any_name_are_remapped_as_the_node_finds_them(
+def test_topics_of_compressed_images_are_remapped_as_the_node_expects(
     examine: Examine, topic: str, remapped: str
 ) -> None:
     found = examine(jpeg(topic))
@@ -82,7 +82,9 @@ def test_compressed_images_on_a_topic_of_any_name_are_remapped_as_the_node_finds
     assert f"image:={remapped}" in options(found)
 
 
-def test_what_drivers_leave_out_is_assumed_as_the_node_does_and_said(examine: Examine) -> None:
+def test_values_that_drivers_leave_out_are_assumed_as_in_the_node_and_reported(
+    examine: Examine,
+) -> None:
     sizes = changed("/camera_info", width=0, height=0, k=np.zeros(9), distortion_model="")
     found = examine(sizes, changed("/image", encoding="8UC3", step=0))
     said = [str(each) for each in found.findings if each.level != "ok"]
@@ -92,10 +94,10 @@ def test_what_drivers_leave_out_is_assumed_as_the_node_does_and_said(examine: Ex
     assert "width and height are not set: those of the image are used, 768 x 232" in said[2]
 
 
-def test_a_camera_info_without_a_size_is_that_of_its_image(
+def test_a_camera_info_without_a_size_is_chosen_by_its_frame(
     content: list[Entry], examine: Examine
 ) -> None:
-    """Of several, it is chosen by its frame; nothing speaks against it."""
+    """The other camera_info belongs to another frame."""
     infos = [each for each in content if each.topic == "/camera_info"]
     others = [frame("rear")(replace(each, topic="/rear/camera_info")) for each in infos]
     found = examine(changed("/camera_info", width=0, height=0), lambda all_: [*all_, *others])
@@ -103,7 +105,7 @@ def test_a_camera_info_without_a_size_is_that_of_its_image(
     assert list(worse_than_ok(found)) == ["assumed camera_info"]
 
 
-def test_a_lens_with_zeros_behind_its_coefficients_is_no_finding(examine: Examine) -> None:
+def test_trailing_zeros_in_distortion_coefficients_are_no_finding(examine: Examine) -> None:
     lens = changed("/camera_info", d=np.array([-0.01, 0.002, 0, 0, 0, 0, 0, 0]))
     found = examine(lens)
     assert worse_than_ok(found) == {}
@@ -111,7 +113,7 @@ def test_a_lens_with_zeros_behind_its_coefficients_is_no_finding(examine: Examin
     assert text == "plumb_bob: the image is rectified by the node"
 
 
-def test_depth_images_are_no_pictures(examine: Examine) -> None:
+def test_depth_images_are_reported_as_unusable(examine: Examine) -> None:
     found = worse_than_ok(examine(changed("/image", encoding="16UC1", step=2 * 768)))
     assert "that of depth images" in found["layout image"].text
     assert "none of which can be used" in found["topic image"].text
@@ -127,7 +129,7 @@ def test_nothing_is_computed_from_clouds_in_the_other_byte_order(examine: Examin
     assert not judged & {"coordinates", "intensity", "ground height", "points", "range", "beams"}
 
 
-def test_an_organised_cloud_without_a_row_step_in_capital_letters_is_no_finding(
+def test_an_organized_cloud_with_capitalized_fields_and_no_row_step_has_no_findings(
     examine: Examine,
 ) -> None:
     def organised(entry: Entry) -> Entry:
@@ -142,7 +144,7 @@ ROBOT = {"/tf": "/robot1/tf", "/tf_static": "/robot1/tf_static"}
 
 
 def in_namespace(entry: Entry) -> Entry:
-    """Return the transforms with the frames of a robot."""
+    """Return the transforms with the frames in the namespace of a robot."""
     moved = [
         replace(
             each,
@@ -161,7 +163,7 @@ def test_tf_in_a_namespace_is_read_and_the_node_is_remapped_to_it(examine: Exami
     assert {"/tf:=/robot1/tf", "/tf_static:=/robot1/tf_static"} <= set(options(found))
 
 
-def test_frames_in_a_namespace_are_those_of_the_vehicle(examine: Examine) -> None:
+def test_the_frame_of_the_vehicle_is_found_in_a_namespace(examine: Examine) -> None:
     found = examine(
         on("/tf_static", in_namespace),
         on("/points", frame("robot1/lidar")),
@@ -174,7 +176,7 @@ def test_frames_in_a_namespace_are_those_of_the_vehicle(examine: Examine) -> Non
     assert found.parameters["base_frame"] == "robot1/base_link"
 
 
-def test_of_two_robots_the_transforms_of_the_one_with_the_sensors_are_taken(
+def test_the_transforms_of_the_robot_with_the_sensors_are_used(
     content: list[Entry], examine: Examine
 ) -> None:
     (static,) = (each for each in content if each.topic == "/tf_static")
@@ -184,13 +186,13 @@ def test_of_two_robots_the_transforms_of_the_one_with_the_sensors_are_taken(
 
 
 def in_base_link(entry: Entry) -> Entry:
-    """Return a cloud as a filter brings it to base_link, 0.4 m above the ground."""
+    """Return a cloud that a filter has transformed to base_link, 0.4 m above the ground."""
     points = entry.message.data.view(np.float32).reshape(-1, 4) + np.float32([1.2, 0, 1.33, 0])
     data = points.view(np.uint8).reshape(-1)
     return frame("base_link")(entry.with_message(data=data))
 
 
-def test_a_cloud_that_is_in_base_link_already_needs_no_transform_of_its_own(
+def test_a_cloud_in_base_link_needs_no_transform_of_the_lidar(
     examine: Examine,
 ) -> None:
     found = examine(on("/points", in_base_link), calibration=None, node_uses_tf=True)
@@ -203,14 +205,14 @@ def test_a_cloud_that_is_in_base_link_already_needs_no_transform_of_its_own(
     assert found.beams == {}
 
 
-def test_a_cloud_in_base_link_alone_needs_no_transforms_at_all(examine: Examine) -> None:
+def test_a_cloud_in_base_link_without_a_camera_needs_no_transforms(examine: Examine) -> None:
     changes = [without("/tf_static"), without("/image"), without("/camera_info")]
     found = examine(*changes, on("/points", in_base_link), calibration=None)
     assert found.calibration is not None and found.parameters["mode"] == "lidar_only"
     assert set(worse_than_ok(found)) == {"topic image", "topic camera_info"}
 
 
-def test_a_cloud_in_base_link_beside_a_calibration_of_the_lidar_is_named(examine: Examine) -> None:
+def test_a_cloud_in_base_link_with_a_calibration_of_the_lidar_is_reported(examine: Examine) -> None:
     found = worse_than_ok(examine(on("/points", in_base_link)))
     assert "the calibration moves them a second time" in found["calibration points"].text
     assert "ego frame on the ground below base_link" in found["calibration points"].remedy

@@ -1,4 +1,4 @@
-"""Which topics the doctor looks at, and what it keeps of them."""
+"""Which topics the doctor examines, and which of their messages it keeps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_topic_with_most_messages_is_chosen_and_the_camera_info_beside_the_i
     assert not choice.wrong
 
 
-def test_what_is_asked_for_is_taken():
+def test_requested_topics_are_used():
     asked = {"points": "/rear/points", "image": "/left/image"}
     assert choose_topics(AVAILABLE, asked, TYPES).chosen == {
         "points": "/rear/points",
@@ -47,12 +47,12 @@ def test_what_is_asked_for_is_taken():
     ("topic", "said"),
     [("/left/image", f"carries {IMAGE}, expected {CLOUD}"), ("/x", "no topic /x")],
 )
-def test_what_is_asked_for_wrongly_is_told(topic: str, said: str):
+def test_a_requested_topic_that_cannot_be_used_is_reported(topic: str, said: str):
     choice = choose_topics(AVAILABLE, {"points": topic}, TYPES)
     assert "points" not in choice.chosen and said in choice.wrong["points"]
 
 
-def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
+def test_a_few_messages_spread_over_a_long_stream_are_kept(tmp_path):
     message = next(
         entry for entry in entries(good_bag(tmp_path / "bag")) if entry.topic == "/camera_info"
     )
@@ -65,7 +65,7 @@ def test_a_long_stream_keeps_few_messages_from_all_of_it(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_bag_is_looked_at_without_rclpy():
+def test_the_modules_that_examine_bags_do_not_import_rclpy():
     code = (
         "import sys, bev_semseg_ros.ros.doctor.diagnose, bev_semseg_ros.ros.doctor.bag, "
         "bev_semseg_ros.ros.doctor.speed; "

@@ -1,4 +1,4 @@
-"""The doctor on bags of a rig: each sensor is examined, and the parameters are the rig's."""
+"""The doctor examines each sensor of a rig, and its parameters suit the rig."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def content(bag: Path) -> list[Entry]:
 
 
 def later(name: str, nanoseconds: int) -> Change:
-    """Let the messages of one sensor come later, with the right stamps."""
+    """Return a change that delays the messages of one sensor, but keeps their stamps."""
     return lambda all_: [
         replace(entry, time=entry.time + nanoseconds)
         if entry.topic.startswith(f"/{name}/")
@@ -72,7 +72,7 @@ def later(name: str, nanoseconds: int) -> Change:
 
 
 def in_turn(*changes: Change) -> Change:
-    """Return the changes one after the other."""
+    """Return a change that makes the given changes one after the other."""
 
     def change(all_: list[Entry]) -> list[Entry]:
         for each in changes:
@@ -101,8 +101,8 @@ BACKWARDS = with_left(
     )
 )
 
-# What is broken -> how, the calibration beside the bag, the findings with their levels and
-# patterns, and the parameters beside the names of the sensors, or other names.
+# Problem -> the change that causes it, the calibration beside the bag, the expected findings with
+# their levels and patterns, and the expected parameters, which add to or replace those of NAMES.
 BROKEN: dict[str, tuple[Change, Calibration, dict[str, tuple[str, str]], dict[str, Any]]] = {
     "clocks and intensity": (
         in_turn(
@@ -222,7 +222,7 @@ def test_a_good_rig_has_no_findings_and_its_names_are_the_parameters(bag: Path) 
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_named_with_its_sensor_and_the_parameters_suit_the_rig(
+def test_each_problem_is_named_with_its_sensor_and_the_parameters_suit_the_rig(
     name: str, content: list[Entry], tmp_path: Path
 ) -> None:
     spoil, calibration, expected, parameters = BROKEN[name]
@@ -242,7 +242,7 @@ def test_what_is_broken_is_named_with_its_sensor_and_the_parameters_suit_the_rig
 def test_a_calibration_whose_origin_is_the_rear_axle_is_noticed(
     content: list[Entry], tmp_path: Path
 ) -> None:
-    """As of base_link. The network learned with the first lidar above the origin."""
+    """base_link often has this origin. In training, the first lidar is above the origin."""
 
     def moved(mount: LidarMount) -> LidarMount:
         return replace(mount, ego_from_lidar=transform(None, (1.3, 0, 0)) @ mount.ego_from_lidar)
@@ -292,7 +292,7 @@ def test_a_sensor_that_tf_lacks_is_left_out(content: list[Entry], tmp_path: Path
     assert diagnosis.parameters["cameras"] == list(diagnosis.calibration.cameras) == ["front"]
 
 
-def test_one_lidar_without_a_name_goes_with_cameras_that_have_names(
+def test_an_unnamed_lidar_can_be_combined_with_named_cameras(
     content: list[Entry], tmp_path: Path
 ) -> None:
     renamed = [
@@ -314,7 +314,7 @@ def test_one_lidar_without_a_name_goes_with_cameras_that_have_names(
     assert "--cameras" in by_item(half_named)["calibration"].remedy
 
 
-def test_without_names_one_of_each_is_examined_and_the_others_are_told(
+def test_without_names_one_sensor_of_each_kind_is_examined_and_the_others_are_named(
     content: list[Entry], tmp_path: Path
 ) -> None:
     diagnosis = diagnose(read_bag(write(tmp_path / "bag", content, None), {}), WEIGHTS)
@@ -325,7 +325,7 @@ def test_without_names_one_of_each_is_examined_and_the_others_are_told(
     assert found["other image"].remedy.endswith("--cameras front left")
 
 
-def test_topics_with_other_names_are_told_with_the_option_that_names_them(
+def test_topics_with_other_names_are_reported_with_the_options_that_select_them(
     content: list[Entry], tmp_path: Path
 ) -> None:
     topics = {"/roof/points": "/velodyne/cloud", "/bumper/points": "/livox"}

@@ -1,4 +1,4 @@
-"""The rate to expect: the network runs on what was observed, against the lidar's rate."""
+"""The doctor runs the network on observed frames and compares its rate with the lidar's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECOND = 10**9
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint that runs at once."""
+    """Return the checkpoint of a tiny, fast network."""
     path = tmp_path_factory.mktemp("network") / "tiny.pt"
     checkpoint.save(path, build_network(TINY), TINY, {})
     return path
@@ -72,7 +72,7 @@ def test_the_frames_are_those_of_the_rig_as_the_node_decodes_them(rig: Path, net
     np.testing.assert_allclose(left.camera.camera_from_ego, LEFT.camera_from_ego)
 
 
-def test_the_rate_to_expect_is_held_against_that_of_the_reference_lidar(
+def test_the_expected_rate_is_compared_with_that_of_the_reference_lidar(
     rig: Path, network: Path
 ) -> None:
     observation = observed(rig)

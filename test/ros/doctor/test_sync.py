@@ -1,4 +1,4 @@
-"""How the doctor judges stamps and waiting of two streams, from numbers alone."""
+"""How the doctor judges the stamps and arrival times of two streams."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def observed(first_cloud: int, first_image: int, image_delay: int = 20) -> Diagn
 
     Args:
         first_cloud: Number of the first cloud that is heard, counted over all loops.
-        first_image: The same of the images.
-        image_delay: How long an image comes after its cloud, ms.
+        first_image: The same for the images.
+        image_delay: Time from the arrival of a cloud to that of its image, ms.
     """
     streams = {
         "points": Stream("points", "/points", "sensor_msgs/msg/PointCloud2"),
@@ -42,21 +42,21 @@ def observed(first_cloud: int, first_image: int, image_delay: int = 20) -> Diagn
 @pytest.mark.parametrize(
     ("first_cloud", "first_image"), [(0, 0), (40, 40), (98, 101), (101, 98), (0, 150)]
 )
-def test_beside_a_looping_bag_a_cloud_is_paired_with_the_image_of_its_own_loop(
+def test_a_cloud_of_a_looping_bag_is_paired_with_the_image_of_its_own_loop(
     first_cloud, first_image
 ):
-    """`doctor --live` wrote max_wait: 10.0."""
+    """Pairing across loops would result in max_wait: 10.0."""
     diagnosis = observed(first_cloud, first_image)
     assert diagnosis.parameters == {}
     assert diagnosis.statistics["sync"]["wait_p95"] == pytest.approx(0.02)
 
 
-def test_images_that_really_come_late_are_found_beside_a_looping_bag_too():
+def test_images_that_really_come_late_are_also_found_in_a_looping_bag():
     assert observed(0, 0, image_delay=300).parameters == {"max_wait": 0.45}
 
 
 @pytest.mark.parametrize(("zeros", "level"), [(1, "warning"), (24, "fault")])
-def test_the_first_stamp_of_a_clock_that_starts_at_0_is_no_fault_of_the_driver(zeros, level):
+def test_a_single_zero_stamp_is_a_warning_and_not_a_fault(zeros, level):
     stream = Stream("points", "/points", "sensor_msgs/msg/PointCloud2")
     stream.stamps = [100_000_000 * number for number in range(24)]
     stream.stamps[:zeros] = [0] * zeros

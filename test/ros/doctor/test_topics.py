@@ -1,4 +1,4 @@
-"""Which sensors and topics the doctor takes, by names that the user or the calibration gives."""
+"""Which sensors and topics the doctor chooses, by names from the user or the calibration."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_a_sensor_without_a_topic_takes_no_other_one() -> None:
     assert wrong == {"rear/points": "there is no topic /rear/points"}
 
 
-def test_a_topic_that_was_given_to_two_sensors_is_said_and_not_called_silent() -> None:
-    """As after a copied option: only one of the sensors can have it."""
+def test_a_topic_that_was_given_to_two_sensors_is_used_once_and_reported() -> None:
+    """As after a copied option: only one of the sensors can use the topic."""
     chosen, wrong = choose(["roof", "rear"], [], roof__points="/velodyne", rear__points="/velodyne")
     assert chosen["roof/points"] == "/velodyne"
     assert wrong == {"rear/points": "/velodyne is already used for roof/points"}
 
 
-def test_one_without_a_name_beside_named_ones_takes_the_topic_with_most_messages() -> None:
+def test_an_unnamed_lidar_beside_named_cameras_uses_the_topic_with_the_most_messages() -> None:
     chosen, _ = choose([], ["front", "left"])
     assert chosen["points"] == "/velodyne" and chosen["left/image"] == "/left/image/compressed"
 
@@ -121,7 +121,7 @@ def test_a_single_lidar_beside_named_cameras_has_a_name_if_its_topic_has_one() -
 
 
 def test_a_calibration_without_names_names_nothing() -> None:
-    """A driver with the topic /camera/image is the usual one, and no rig."""
+    """Many drivers publish /camera/image, so this topic alone does not indicate a rig."""
     (lidar, _), (camera, _) = RIG.lidars.values(), RIG.cameras.values()
     plain = Calibration.of(lidar.ego_from_lidar, camera.camera)
     chosen = SensorNames(calibration=plain).choose(["/camera/image", "/lidar/points"], {})
@@ -133,7 +133,7 @@ def test_names_that_are_given_come_before_those_of_the_calibration() -> None:
     assert chosen == Sensors.named(["bumper"], [])
 
 
-def test_a_compressed_image_beside_a_raw_one_is_no_camera_of_its_own() -> None:
+def test_a_compressed_image_beside_a_raw_one_is_not_another_camera() -> None:
     available = AVAILABLE | {"/front/image/compressed": (COMPRESSED_IMAGE, 20)}
     found = topics_of(available, "image")
     assert set(found) == {"/front/image", "/left/image/compressed", "/cam0/image_raw"}
@@ -156,11 +156,11 @@ def test_topics_are_written_with_or_without_the_sensor_s_name() -> None:
 
 
 @pytest.mark.parametrize("values", [["roof="], ["=/a"], ["/a", "/b"], ["roof=/a", "/b"]])
-def test_topics_that_are_not_written_so_are_refused(values: list[str]) -> None:
+def test_malformed_topics_are_refused(values: list[str]) -> None:
     with pytest.raises(ValueError, match=r"--points .*: expected NAME=TOPIC"):
         parsed("bag", "--points", *values)
 
 
-def test_a_bag_that_argparse_takes_for_a_name_is_asked_for() -> None:
+def test_a_bag_that_argparse_takes_for_a_sensor_name_is_refused_with_the_remedy() -> None:
     with pytest.raises(ValueError, match="BAG must precede --lidars and --cameras"):
         parsed("--lidars", "roof", "bumper", "bag")

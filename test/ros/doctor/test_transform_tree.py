@@ -1,4 +1,4 @@
-"""How frames stand to each other, from messages of /tf."""
+"""Transforms between frames, from messages of /tf and /tf_static."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BASE_FROM_CAMERA = transform(rotation_rpy(-1.5, 0.0, -1.5), (2.0, 0.0, 1.4))
 
 
 def message(*edges: tuple[str, str, np.ndarray]):
-    """A tf2_msgs/TFMessage of (parent, child, parent_from_child)."""
+    """Return a tf2_msgs/TFMessage of (parent, child, parent_from_child)."""
 
     def stamped(parent: str, child: str, matrix: np.ndarray):
         x, y, z, w = quaternion_from_rotation(matrix[:3, :3])
@@ -54,7 +54,7 @@ def test_frames_that_are_not_connected_have_no_transform(tree):
     assert tree.lookup("other", "lidar") is None and tree.lookup("nowhere", "lidar") is None
 
 
-def test_what_a_frame_is_mounted_on_ends_where_something_moves(tree):
+def test_the_rigid_root_is_below_the_first_moving_transform(tree):
     tree.take(
         message(("base_link", "mast", BASE_FROM_MAST), ("mast", "lidar", MAST_FROM_LIDAR)),
         is_static=True,
@@ -67,17 +67,17 @@ def test_what_a_frame_is_mounted_on_ends_where_something_moves(tree):
     )
 
 
-def test_a_loop_of_static_transforms_ends(tree):
+def test_a_loop_of_static_transforms_does_not_hang(tree):
     tree.take(message(("a", "b", np.eye(4)), ("b", "a", np.eye(4))), is_static=True)
     assert tree.rigid_root("a") in ("a", "b")
 
 
-def test_a_loop_ends(tree):
+def test_a_loop_of_transforms_does_not_hang(tree):
     tree.take(message(("lidar", "base_link", np.eye(4))))
     assert tree.root("lidar") in tree.frames
 
 
-def test_a_transform_that_is_none_is_left_out(tree):
+def test_an_invalid_transform_is_left_out(tree):
     broken = message(("base_link", "radar", np.eye(4)), ("base_link", "imu", np.eye(4)))
     broken.transforms[0].transform.rotation.w = 0.0
     broken.transforms[1].transform.translation.x = float("nan")

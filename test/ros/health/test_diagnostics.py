@@ -1,4 +1,4 @@
-"""What /diagnostics says of a node at a moment. No ROS."""
+"""What /diagnostics says about a node at one moment. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def frames(*at: float, total_ms: float = 50.0, offset_ms: float | None = None) -
 
 
 def counted(**counts) -> Snapshot:
-    """A node with these counts."""
+    """Return the snapshot of a node with these counts."""
     return Snapshot("fused", Counts(**counts))
 
 
 def fed(*at: float, **values) -> Snapshot:
-    """A node with a frame at each of these times, the last ones of `published`."""
+    """Return the snapshot of a node that published a frame at each of these times."""
     return counted(frames=tuple(frames(*at, **values)), published=len(at))
 
 
 def with_counts(snapshot: Snapshot, **counts) -> Snapshot:
-    """The same node with some other counts."""
+    """Return the snapshot with some of the counts replaced."""
     return replace(snapshot, counts=replace(snapshot.counts, **counts))
 
 
@@ -46,7 +46,7 @@ def test_all_is_well_while_frames_are_in_time():
     assert (verdict.level, verdict.message) == (OK, "3.0 frames/s")
 
 
-def test_a_frame_that_took_longer_is_warned_of_once():
+def test_a_frame_that_took_too_long_is_warned_of_once():
     monitor = Monitor(0.0)
     both = (*frames(0.4), *frames(0.9, total_ms=250.0))
     snapshot = counted(frames=both, published=2)
@@ -85,7 +85,7 @@ def test_silence_becomes_an_error_with_the_reason(reasons, told):
     assert (verdict.level, verdict.message) == (ERROR, f"no frame in time for 1.1 s: {told}")
 
 
-def test_a_frame_that_takes_long_is_the_reason_of_a_silence():
+def test_a_frame_that_takes_long_is_the_reason_for_a_silence():
     monitor = Monitor(0.0)
     verdict = monitor.look(2.0, counted(in_process_since=0.5), **LIMITS)
     assert verdict.message == "no frame in time for 2.0 s: a frame has been in process for 1.5 s"
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_the_input_is_a_warning_while_frames_come():
     assert (verdict.level, verdict.message) == (WARN, "nothing publishes /image")
 
 
-def test_rates_and_drops_count_from_the_look_before():
+def test_rates_and_drops_are_counted_since_the_previous_look():
     monitor = Monitor(10.0)
     before = counted(
         inputs={"points": InputState("/points", 30, 0.1)},
@@ -137,7 +137,7 @@ def test_rates_and_drops_count_from_the_look_before():
     assert values["input/points/age_ms"] == 100
 
 
-def test_what_was_lost_before_it_reached_the_node_is_told():
+def test_messages_that_were_lost_before_they_reached_the_node_are_reported():
     values = (
         Monitor(0.0)
         .look(
@@ -180,7 +180,7 @@ def test_an_input_that_never_came_has_no_age():
 
 def test_resident_memory_is_that_of_the_process():
     before = memory("cpu")["memory/resident_mib"]
-    with mmap(-1, 64 << 20) as block:  # not what the process holds already, as an array might be
+    with mmap(-1, 64 << 20) as block:  # new memory; an array might reuse memory of the process
         block.write(b"x" * len(block))
         assert memory("cpu")["memory/resident_mib"] - before > 0.9 * (len(block) >> 20)
 

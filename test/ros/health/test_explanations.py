@@ -1,4 +1,4 @@
-"""What the node says of clouds and images that do not meet."""
+"""What the node says about clouds and images that do not match."""
 
 from collections import Counter
 
@@ -22,7 +22,7 @@ from bev_semseg_ros.ros.synchronizer import MOST_WAITING
         (None, ["no image within slop (0.05 s) of a cloud: synchronise"]),
     ],
 )
-def test_why_no_pairs_form(miss, texts):
+def test_the_cause_is_explained_if_no_pairs_form(miss, texts):
     assert all(
         text in why_unmatched("image", "points", miss, 0.05, 0.2, is_full=False) for text in texts
     )
@@ -38,7 +38,7 @@ def test_clocks_that_differ_are_named_though_there_is_no_room_to_wait():
     assert "synchronise the sensors' clocks" in text
 
 
-def test_of_several_sensors_the_one_that_misses_the_reference_is_named():
+def test_the_sensor_that_misses_the_reference_is_named():
     text = why_unmatched("left/image", "roof/points", 0.06, 0.05, 0.2, is_full=False)
     assert text.startswith("left/image and roof/points: no message within slop (0.05 s); ")
     assert "misses by 0.060 s" in text and "points_offset" not in text
@@ -46,7 +46,7 @@ def test_of_several_sensors_the_one_that_misses_the_reference_is_named():
     assert text.startswith("left/image and roof/points: messages of the same moment arrive more")
 
 
-def test_what_is_missing_of_several_sensors_is_told_by_sensor():
+def test_missing_and_dropped_messages_are_reported_for_each_sensor():
     dropped = Counter({"unmatched_left/image": 3, "unmatched_right/image": 20})
     pairing = Pairing("roof/points", {"left/image": None})
     told = {
@@ -62,7 +62,7 @@ def test_what_is_missing_of_several_sensors_is_told_by_sensor():
     assert told["right/image"] == {}  # the surplus of a faster camera
 
 
-def test_messages_that_come_after_their_frames_are_told_of():
+def test_messages_that_come_after_their_frames_are_reported():
     dropped = Counter({"late_left/image": 10})
     (outcome,) = explain_stream(
         "left/image", 10, dropped, Counter(), "process", Pairing("roof/points")
@@ -71,7 +71,7 @@ def test_messages_that_come_after_their_frames_are_told_of():
 
 
 @pytest.mark.parametrize(("stream", "noun"), [("points", "clouds"), ("image", "images")])
-def test_what_had_no_room_to_wait_is_not_said_to_be_overtaken(stream, noun):
+def test_messages_that_could_not_wait_are_not_reported_as_overtaken(stream, noun):
     assert outcomes(lost={f"queue_full_{stream}": 3}, unmatched="process") == {
         f"{noun} dropped ({NO_ROOM})": 3
     }
@@ -89,14 +89,14 @@ def outcomes(
     )
 
 
-def test_what_was_processed_alone_is_told_with_its_mode():
+def test_messages_that_were_processed_alone_are_reported_with_the_mode():
     assert outcomes(alone={"no_image": 3, "no_points": 2, "bad_image": 1}) == {
         "clouds without image processed alone (lidar_only)": 3,
         "images without cloud processed alone (camera_only)": 2,
     }
 
 
-def test_what_was_dropped_is_told_with_the_parameter():
+def test_dropped_messages_are_reported_with_the_parameter():
     assert outcomes(lost={"unmatched_points": 4}) == {
         "clouds without image dropped (unmatched is drop)": 4
     }
@@ -108,17 +108,17 @@ def test_clouds_that_newer_ones_overtook_are_not_blamed_on_the_parameter():
 
 
 @pytest.mark.parametrize("is_unmatched", [True, False])
-def test_the_surplus_of_a_faster_camera_is_not_spoken_of(is_unmatched):
+def test_the_surplus_of_a_faster_camera_is_not_reported_while_pairs_form(is_unmatched):
     assert bool(outcomes(lost={"unmatched_image": 20}, is_unmatched=is_unmatched)) == is_unmatched
 
 
 @pytest.mark.parametrize(("late", "is_told"), [(3, False), (20, True)])
-def test_stamps_that_repeat_are_told_if_most_do(late, is_told):
+def test_stamps_that_repeat_are_reported_if_most_do(late, is_told):
     assert (
         any("stamps repeat" in outcome for outcome in outcomes(lost={"late_points": late}))
         == is_told
     )
 
 
-def test_nothing_is_told_of_what_goes_well():
+def test_nothing_is_reported_in_normal_operation():
     assert outcomes(lost={"overwritten": 5}) == {}

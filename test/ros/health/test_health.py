@@ -1,4 +1,4 @@
-"""One object counts and warns for the whole node, from any thread."""
+"""The counters and warnings of the node, which any thread may write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bev_semseg_ros.ros.health.health import (
 RECORD = FrameRecord(1.0, 50.0, "fused")
 
 
-def test_of_each_cause_the_latest_warning_is_taken_once():
+def test_the_latest_warning_of_each_cause_is_taken_once():
     health = Health()
     health.warn("bad_image", "first")
     health.warn("frame_id", "no frame_id")
@@ -29,7 +29,7 @@ def test_of_each_cause_the_latest_warning_is_taken_once():
     assert health.take_warnings() == []
 
 
-def test_the_counters_have_their_names_on_timing():
+def test_timing_counters_have_the_keys_of_the_topic_timing():
     health = Health()
     health.receive("points")
     health.drop("overwritten", 2)
@@ -82,7 +82,7 @@ def test_a_reset_forgets_everything():
 def let_others_go_first(frame, event, argument):
     """Trace a thread so that another one may run between any two of its instructions.
 
-    Otherwise CPython changes threads so seldom that none is seen in the middle of a count.
+    Otherwise, CPython switches threads so rarely that no switch falls within a count.
     """
     frame.f_trace_opcodes = True
     time.sleep(0)

@@ -16,8 +16,8 @@ from bev_semseg_ros.ros.parameters.parameters import Parameters
 CPU = SimpleNamespace(device="cpu", precision="fp32", engine="torch")
 
 
-def test_a_machine_that_needs_seconds_for_a_frame_is_told_that_it_is_too_slow():
-    """No frame is finished in such a second, and newer ones replace those that wait."""
+def test_a_network_that_needs_seconds_for_a_frame_is_reported_as_too_slow():
+    """In some seconds, no frame is finished, and newer frames replace those that wait."""
     health, said = Health(), []
     reporter = Reporter(health, CPU, Parameters, said.append)
     health.drop("overwritten", 3)
@@ -30,7 +30,7 @@ def test_a_machine_that_needs_seconds_for_a_frame_is_told_that_it_is_too_slow():
     assert reporter.report().message == "messages are dropped: 1 overwritten, 1 callback_error"
 
 
-def test_frames_that_are_replaced_while_results_come_are_not_worth_a_line():
+def test_replaced_frames_are_not_logged_while_results_come():
     health, said = Health(), []
     reporter = Reporter(health, CPU, Parameters, said.append)
     health.publish(FrameRecord(0.0, 50.0, "fused"))
@@ -38,7 +38,7 @@ def test_frames_that_are_replaced_while_results_come_are_not_worth_a_line():
     assert reporter.report().level == OK and said == []
 
 
-def test_what_is_processed_alone_is_said_when_it_begins_and_not_every_second():
+def test_processing_alone_is_logged_when_it_begins_and_not_every_second():
     health, said = Health(), []
     reporter = Reporter(health, CPU, Parameters, said.append)
     for is_alone in (True, True, False, True):

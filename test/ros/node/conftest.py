@@ -1,4 +1,4 @@
-"""The launch file, run with a substitute of ROS's launch."""
+"""Fixtures that run the launch file with a substitute for ROS's launch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from support.recorded_launch import actions_of, load_launch_file
 
 @pytest.fixture
 def launch_file(monkeypatch):
-    """The launch file as a module."""
+    """Return the launch file as a module."""
     return load_launch_file(monkeypatch)
 
 
 @pytest.fixture
 def run(launch_file):
-    """run(argument=text, ...) -> the actions of the launch file."""
+    """Return run(argument=text, ...), which returns the actions of the launch file."""
     return partial(actions_of, launch_file)

@@ -1,4 +1,4 @@
-"""Arguments where ROS 1 had them, or where ROS 2 ignores them."""
+"""Arguments in the form of ROS 1, or in a place where ROS 2 ignores them."""
 
 import pytest
 
@@ -12,11 +12,11 @@ from bev_semseg_ros.ros.node.command_line import misplaced_arguments
         "--ros-args -r points:=/velodyne_points -p slop:=0.1 --params-file x.yaml",
         "--ros-args --remap __node:=front --param a:=b --log-level debug",
         "--ros-args --log-level perception:=debug",
-        "points:=/velodyne_points",  # deprecated, and rcl says so and takes it
+        "points:=/velodyne_points",  # deprecated: rcl accepts it with a warning
         "--ros-args -r __ns:=/a --",
     ],
 )
-def test_what_ros_takes_is_left_to_ros(arguments):
+def test_arguments_that_ros_2_accepts_are_not_reported(arguments):
     assert misplaced_arguments(arguments.split()) == ""
 
 
@@ -29,5 +29,5 @@ def test_what_ros_takes_is_left_to_ros(arguments):
         ("--ros-args -p slop:=1 _max_wait:=2 a:=b", "-p max_wait:=2 -r a:=b"),
     ],
 )
-def test_habits_of_ros_1_and_forgotten_ros_args_are_answered_with_the_command(arguments, better):
+def test_arguments_of_ros_1_and_a_missing_ros_args_are_corrected(arguments, better):
     assert misplaced_arguments(arguments.split()).endswith(f": write --ros-args {better}")

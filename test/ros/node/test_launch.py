@@ -1,7 +1,7 @@
 """The launch file.
 
-A recording substitute replaces ROS's launch: that tests names and wiring, not what the constructs
-mean. The last test uses the real launch, if it is installed.
+A substitute that records its arguments replaces ROS's launch. So the tests check names and wiring,
+but not what launch does with them. The last test uses the real launch, if it is installed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def test_topics_are_remapped(run):
     ]
 
 
-def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
+def test_a_node_in_a_namespace_subscribes_to_the_topics_of_the_bag(run, tmp_path):
     actions = run(bag=str(tmp_path), namespace="car", image="/cam/image")
     assert perception(actions)["remappings"] == [
         ("points", "/points"),
@@ -62,7 +62,7 @@ def test_a_node_in_a_namespace_hears_the_bag(run, tmp_path):
     }
 
 
-def test_named_sensors_of_a_bag_are_heard(run, tmp_path):
+def test_a_node_in_a_namespace_subscribes_to_named_sensors_of_the_bag(run, tmp_path):
     actions = run(bag=str(tmp_path), namespace="car", lidars="roof, rear", cameras="front,left")
     assert perception(actions)["remappings"] == [
         ("roof/points", "/roof/points"),
@@ -110,7 +110,7 @@ def test_tf_in_a_namespace_is_remapped_for_the_node_and_for_rviz(run):
     "remap",
     ["points:=/velodyne/points", "/roof/points:=/a", "roof/points", "roof/points:=", ":=/a"],
 )
-def test_a_remapping_of_no_input_topic_is_refused_with_those_there_are(run, remap):
+def test_a_remapping_that_names_no_input_is_refused_with_a_list_of_the_inputs(run, remap):
     with pytest.raises(
         ValueError, match=r"remap: .* one of roof/points, image, camera_info, odometry"
     ):
@@ -121,12 +121,12 @@ def test_a_remapping_of_no_input_topic_is_refused_with_those_there_are(run, rema
     ("argument", "remedy"),
     [("points", "roof/points:=/a"), ("camera_info", "left/camera_info:=/a")],
 )
-def test_a_topic_of_one_sensor_is_refused_where_the_sensors_have_names(run, argument, remedy):
+def test_a_topic_for_an_unnamed_sensor_is_refused_if_the_sensors_have_names(run, argument, remedy):
     with pytest.raises(ValueError, match=f"{argument}: the sensors have names.*{remedy}"):
         run(lidars="roof,rear", cameras="left,right", **{argument: "/a"})
 
 
-def test_the_picture_of_a_rig_shows_the_sensors_of_the_example():
+def test_the_rviz_config_of_a_rig_shows_the_sensors_of_the_example_calibration():
     """rviz/perception_rig.rviz and config/calibration_rig_example.yaml name the same sensors."""
     rig = yaml.safe_load((ROOT / "config" / "calibration_rig_example.yaml").read_text())
     view = yaml.safe_load((ROOT / "rviz" / "perception_rig.rviz").read_text())
@@ -160,7 +160,7 @@ def test_a_recorded_file_is_played_with_the_calibration_beside_it(run, tmp_path)
     assert overrides(run(bag=str(file))) == {"calibration": str(tmp_path)}
 
 
-def test_the_bag_waits_for_the_node_and_not_for_rviz_alone(run, tmp_path):
+def test_the_player_waits_for_the_node_and_not_only_for_rviz(run, tmp_path):
     actions = run(bag=str(tmp_path), namespace="car")
     command = next(a.kwargs["cmd"] for a in actions if isinstance(a, Process))
     assert command[command.index("--for") + 1] == "/car/perception"
@@ -184,7 +184,7 @@ def test_without_a_bag_nothing_is_played(run):
     assert not [a for a in run() if isinstance(a, Process)]
 
 
-def test_the_files_it_names_exist(run):
+def test_the_files_that_the_launch_file_names_exist(run):
     actions = run()
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
     assert (
@@ -194,7 +194,7 @@ def test_the_files_it_names_exist(run):
 
 
 @pytest.mark.parametrize("name", ["params_file", "rviz_config"])
-def test_an_empty_file_is_the_packages_own(run, name):
+def test_an_empty_file_argument_means_the_file_of_the_package(run, name):
     def files(actions: list[Recorded]) -> tuple[str, str]:
         rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
         return perception(actions)["parameters"][0], rviz["arguments"][1]
@@ -207,7 +207,7 @@ def test_rviz_follows_the_namespace(run):
     assert ("/perception/markers", "/car/perception/markers") in rviz["remappings"]
 
 
-def test_rviz_shows_the_topics_of_a_node_in_a_namespace_that_are_named_without_a_slash(run):
+def test_relative_topics_are_resolved_in_the_namespace_for_rviz(run):
     rules = "front/image:=cam0/image_raw,/tf:=tf"
     actions = run(namespace="car", points="velodyne/points", cameras="front", remap=rules)
     rviz = next(a.kwargs for a in actions if a.kwargs.get("package") == "rviz2")
@@ -218,7 +218,7 @@ def test_rviz_shows_the_topics_of_a_node_in_a_namespace_that_are_named_without_a
     } <= set(rviz["remappings"])
 
 
-def test_the_dds_profile_is_set_where_nothing_else_is(run, monkeypatch):
+def test_the_dds_profile_is_set_if_the_user_chose_no_other(run, monkeypatch):
     for name in (
         "FASTDDS_DEFAULT_PROFILES_FILE",
         "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -236,7 +236,7 @@ def test_the_users_dds_profile_stays(run, monkeypatch):
     assert perception(run())["additional_env"] == {}
 
 
-def test_no_dds_profile_is_set_if_told_so(run, monkeypatch):
+def test_dds_profile_none_sets_no_profile(run, monkeypatch):
     for name in (
         "FASTDDS_DEFAULT_PROFILES_FILE",
         "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -248,7 +248,7 @@ def test_no_dds_profile_is_set_if_told_so(run, monkeypatch):
     added = dict(environment)
     assert (
         not use_shared_memory_profile(added) and added == environment
-    )  # what the node itself does
+    )  # the node sets no profile either
 
 
 def test_respawn_and_log_level_reach_the_node(run):
@@ -256,8 +256,8 @@ def test_respawn_and_log_level_reach_the_node(run):
     assert node["respawn"] is True and node["arguments"][-1] == "debug"
 
 
-def test_the_true_launch_starts_the_node(tmp_path):
-    """Where ROS is installed: an unconfigurable node comes up, says so, and launch ends with it."""
+def test_the_real_launch_starts_the_node(tmp_path):
+    """The node cannot be configured: it exits with code 1, and launch ends with it. Needs ROS."""
     pytest.importorskip("launch_ros")
     ament = pytest.importorskip("ament_index_python.packages")
     try:

@@ -1,4 +1,4 @@
-"""What the launch file takes from the parameter file, and what it adds to it."""
+"""What the launch file reads from the parameter file, and which parameters it overrides."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_key_of_the_yaml_is_a_parameter_with_an_allowed_value():
     assert dataclasses.replace(Parameters(), **settings)
 
 
-def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
+def test_the_parameter_file_may_name_the_sensors(run, tmp_path):
     settings = {"/**": {"ros__parameters": {"cameras": ["front", "left"]}}}
     (tmp_path / "p.yaml").write_text(yaml.safe_dump(settings))
     actions = run(bag=str(tmp_path), params_file=str(tmp_path / "p.yaml"))
@@ -59,7 +59,7 @@ def test_names_of_sensors_may_stand_in_the_parameter_file(run, tmp_path):
     assert "cameras" not in overrides(actions)
 
 
-def test_an_empty_calibration_in_the_yaml_leaves_the_bags(run, tmp_path):
+def test_an_empty_calibration_in_the_yaml_is_overridden_by_that_of_the_bag(run, tmp_path):
     params = tmp_path / "params.yaml"
     params.write_text("/**: {ros__parameters: {calibration: ''}}")
     assert overrides(run(bag=str(tmp_path), params_file=str(params))) == {
@@ -83,7 +83,7 @@ def test_the_bags_calibration_does_not_override_the_yaml(run, tmp_path, node):
     assert overrides(run(bag=str(tmp_path), params_file=str(params), namespace="car")) == {}
 
 
-def test_parameters_of_other_nodes_in_the_same_file_are_theirs(run, tmp_path):
+def test_parameters_of_other_nodes_in_the_same_file_are_ignored(run, tmp_path):
     names = {
         "perception": {"ros__parameters": {"lidars": ["roof"]}},
         "viewer": {"ros__parameters": {"cameras": ["left", "right"], "extrinsics": "none"}},
@@ -96,7 +96,7 @@ def test_parameters_of_other_nodes_in_the_same_file_are_theirs(run, tmp_path):
     assert overrides(actions)["calibration"] == str(tmp_path)
 
 
-def test_what_is_no_parameter_file_is_left_to_ros_to_explain(run, tmp_path):
+def test_a_malformed_parameter_file_is_left_to_ros_to_report(run, tmp_path):
     (tmp_path / "p.yaml").write_text("perception: {slop: 0.1}")
     assert overrides(run(params_file=str(tmp_path / "p.yaml"))) == {}
 

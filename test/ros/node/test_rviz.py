@@ -1,4 +1,4 @@
-"""RViz shows what the node publishes: same topics, types and a quality of service that matches."""
+"""RViz shows what the node publishes: with the same topics and types, and matching QoS."""
 
 import pytest
 import yaml
@@ -52,7 +52,7 @@ def test_a_display_has_the_type_of_its_topic(display):
     assert topic_of(display).kind.split("/")[-1] == DISPLAY_TYPES[display["Class"]]
 
 
-def test_what_costs_the_node_time_is_shown_only_if_asked():
+def test_displays_that_cost_the_node_time_are_disabled_by_default():
     is_enabled = {display["Topic"]["Value"]: display["Enabled"] for display in outputs()}
     assert not any(is_enabled[topic] for topic in is_enabled if "/bev/" in topic)
 
@@ -72,7 +72,7 @@ def test_a_display_asks_for_the_qos_that_is_offered(display):
 
 
 @pytest.mark.parametrize(("topic", "kind"), [("/points", "PointCloud2"), ("/image", "Image")])
-def test_an_input_is_taken_as_every_driver_offers_it(topic, kind):
+def test_inputs_are_shown_with_a_qos_that_matches_every_driver(topic, kind):
     display = next(display for display in displays() if display["Topic"]["Value"] == topic)
     assert display["Class"] == f"rviz_default_plugins/{kind}"
     assert (display["Topic"]["Reliability Policy"], display["Topic"]["Depth"]) == ("Best Effort", 1)

@@ -1,4 +1,4 @@
-"""A process that another one ends has the time to end by itself."""
+"""A process has time to exit by itself before another one kills it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bev_semseg_ros.ros.node.shutdown import KILL_AFTER, SHUTDOWN_LIMIT, end_pro
 
 
 def start(on_sigint: str) -> subprocess.Popen[str]:
-    """Start a process that runs a statement at SIGINT."""
+    """Start a process that runs a statement on SIGINT."""
     code = (
         "import signal, sys\n"
         "def stop(*_):\n"
@@ -28,7 +28,7 @@ def start(on_sigint: str) -> subprocess.Popen[str]:
 
 
 def test_a_node_that_hangs_can_say_where_before_it_is_killed():
-    """Both limits were 10 s: the trace of a node that hung was lost now and then."""
+    """With equal limits, the node might be killed before it has printed where it hung."""
     assert KILL_AFTER >= SHUTDOWN_LIMIT + 5
 
 
@@ -36,7 +36,7 @@ def test_a_process_ends_by_sigint_with_its_own_exit_code():
     process = start("sys.exit(7)")
     end_process(process)
     assert process.returncode == 7
-    end_process(process)  # it has ended: nothing to do
+    end_process(process)  # it has exited already: nothing to do
 
 
 def test_a_process_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch):

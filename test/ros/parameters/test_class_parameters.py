@@ -1,4 +1,4 @@
-"""The parameters that follow the classes of a checkpoint: which exist, and which values hold."""
+"""The parameters for the classes of a checkpoint: which exist, and which values apply."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OTHERS = ("car", "tram")
 BANDS = 3
 
 
-def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
+def test_each_class_has_a_threshold_and_is_published_by_default():
     parameters, warnings = for_classes(BOXES, {}, {}, BANDS)
     assert parameters.values() == {
         "score_threshold_car": (0.0,),
@@ -23,13 +23,13 @@ def test_there_is_a_threshold_for_each_class_and_all_are_published_by_default():
     assert warnings == []
 
 
-def test_without_a_detection_task_there_are_none_and_given_ones_are_warned_of():
+def test_without_a_detection_task_there_are_no_class_parameters_and_given_ones_warn():
     parameters, warnings = for_classes((), {"score_threshold_car": [0.5]}, {}, BANDS)
     assert parameters.values() == parameters.specifications() == {}
     assert warnings == ["parameter score_threshold_car is ignored: the checkpoint detects no boxes"]
 
 
-def test_given_values_hold():
+def test_given_values_apply():
     parameters, _ = for_classes(
         BOXES, {"score_threshold_car": [0.5], "classes": ["car"]}, {}, BANDS
     )
@@ -37,7 +37,7 @@ def test_given_values_hold():
     assert parameters.classes == ("car",)
 
 
-def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones():
+def test_a_threshold_of_an_unknown_class_is_ignored_with_a_warning():
     parameters, warnings = for_classes(OTHERS, {"score_threshold_truck": [0.5]}, {}, BANDS)
     assert "score_threshold_truck" not in parameters.values()
     assert warnings == [
@@ -51,17 +51,17 @@ def test_an_unknown_class_to_publish_is_refused_with_the_known_ones():
         for_classes(OTHERS, {"classes": ["car", "truck"]}, {}, BANDS)
 
 
-def test_values_set_before_come_before_given_ones_for_classes_of_the_same_name():
+def test_remembered_values_take_precedence_over_given_ones_for_the_same_class():
     given = {"score_threshold_car": [0.5]}
     first, _ = for_classes(BOXES, given, {}, BANDS)
     before = first.changed({"score_threshold_car": [0.0], "score_threshold_truck": [0.7]})
     parameters, warnings = for_classes(OTHERS, given, before.to_remember(), BANDS)
     assert parameters.threshold_of("car") == (0.0,)
-    assert parameters.classes == OTHERS  # all before, so all now
+    assert parameters.classes == OTHERS  # all were published before, so all are now
     assert warnings == []
 
 
-def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
+def test_remembered_classes_apply_as_far_as_they_exist():
     before = ClassParameters.defaults(BOXES).changed({"classes": ["car", "truck"]})
     parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember(), BANDS)
     assert parameters.classes == ("car",)
@@ -69,7 +69,7 @@ def test_classes_set_for_another_checkpoint_hold_as_far_as_they_exist():
     assert "car, tram" in warning
 
 
-def test_if_none_of_them_exists_all_are_published():
+def test_if_no_remembered_class_exists_all_are_published():
     before = ClassParameters.defaults(BOXES).changed({"classes": ["truck"]})
     parameters, (warning,) = for_classes(OTHERS, {}, before.to_remember(), BANDS)
     assert parameters.classes == OTHERS
@@ -84,14 +84,14 @@ def test_only_values_that_were_set_are_remembered_not_those_that_were_given():
     assert changed.to_remember() == {"score_threshold_truck": (0.7,)}
 
 
-def test_given_classes_that_another_checkpoint_does_not_have_are_refused_by_it_too():
+def test_given_classes_that_the_next_checkpoint_lacks_are_refused():
     given = {"classes": ["truck"]}
     first, _ = for_classes(BOXES, given, {}, BANDS)
     with pytest.raises(ValueError, match="classes: 'truck' is not one of car, tram"):
         for_classes(OTHERS, given, first.to_remember(), BANDS)
 
 
-def test_all_classes_that_were_set_in_place_of_given_ones_are_all_of_another_checkpoint():
+def test_classes_set_to_all_known_ones_mean_all_classes_of_the_next_checkpoint():
     given = {"classes": ["car"]}
     first, _ = for_classes(BOXES, given, {}, BANDS)
     parameters, _ = for_classes(

@@ -1,4 +1,4 @@
-"""What the command line and parameter files set, and what a node declares."""
+"""Parameters from the command line and parameter files that the node does not declare."""
 
 from types import SimpleNamespace
 
@@ -15,15 +15,15 @@ def unknown(*given: str, **sensors: tuple[str, ...]) -> str:
     return unknown_parameters(node, parameters)
 
 
-def test_misspelt_names_are_named_with_what_was_meant():
+def test_misspelt_parameters_are_named_with_a_suggestion():
     assert unknown("scor_threshold", "slop", "use_simtime", "qqq", "score_threshold_car") == (
         "qqq, scor_threshold (did you mean score_threshold?), "
         "use_simtime (did you mean use_sim_time?)"
     )
 
 
-def test_parameters_of_a_sensor_are_compared_with_those_of_the_sensors_there_are():
-    """As after a camera was taken out of `cameras` and its parameters stayed in the file."""
+def test_parameters_of_a_sensor_are_compared_with_those_of_the_existing_sensors():
+    """As if a camera was removed from `cameras`, but its parameters stayed in the file."""
     said = unknown(
         "left.image_transport", "front.image_transprot", "front.rectified", cameras=("front",)
     )

@@ -1,4 +1,4 @@
-"""The parameters' one definition: values, refusals, documentation."""
+"""The definition of the parameters: values, errors and documentation."""
 
 from array import array
 
@@ -12,7 +12,7 @@ CLASSES = ("car", "truck", "pedestrian", "cyclist")
 
 
 def configured(**values) -> Parameters:
-    """The parameters of a node that is configured with a checkpoint of CLASSES."""
+    """Return the parameters of a node that is configured with a checkpoint of CLASSES."""
     parameters = Parameters(by_class=ClassParameters.defaults(CLASSES))
     return parameters.changed(values, configured=False)
 
@@ -51,7 +51,7 @@ def test_the_defaults_are_allowed():
         ),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(values, reason):
+def test_an_invalid_value_is_refused_with_the_name_of_the_parameter(values, reason):
     with pytest.raises(ValueError, match=reason):
         configured(**values)
 
@@ -72,12 +72,12 @@ def test_live_parameters_change_while_configured():
     assert Parameters().changed({"slop": 0.1}, configured=True).slop == 0.1
 
 
-def test_others_need_a_new_configure():
+def test_other_parameters_need_a_new_configure():
     with pytest.raises(ValueError, match="checkpoint: read by configure only"):
         Parameters().changed({"checkpoint": "other.pt"}, configured=True)
 
 
-def test_an_unchanged_value_needs_none():
+def test_an_unchanged_value_needs_no_new_configure():
     parameters = Parameters(lidar_pose=(0.0,) * 6)
     assert (
         parameters.changed({"checkpoint": "", "lidar_pose": [0.0] * 6}, configured=True)
@@ -115,7 +115,7 @@ def test_every_parameter_has_a_description():
     assert all(each.description.endswith(".") for each in documented_parameters())
 
 
-def test_the_table_has_a_row_for_each_and_one_for_all_classes():
+def test_the_table_has_a_row_for_each_parameter_and_one_for_all_class_thresholds():
     names = [line.split("`")[1] for line in markdown_table().splitlines()[2:]]
     of_sensors = [name for name in names if name.startswith("NAME.")]
     assert names == [*SPECIFICATIONS, "score_threshold_CLASS", "classes", *of_sensors]
@@ -148,7 +148,7 @@ def test_a_common_value_that_no_named_sensor_would_follow_is_refused_with_the_re
 @pytest.mark.parametrize(
     "names", [("front-left",), ("1st",), ("_front",), ("",), ("front", "front")]
 )
-def test_names_that_make_no_topics_are_refused(names):
+def test_invalid_or_repeated_sensor_names_are_refused(names):
     with pytest.raises(ValueError, match="parameter cameras: "):
         _ = Parameters(cameras=names).sensors
 
