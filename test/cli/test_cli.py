@@ -1,4 +1,4 @@
-"""The command line: help without loading anything, errors in one line."""
+"""The command line: help without loading torch, errors in one line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_help_names_every_command_and_loads_no_torch():
 
 @pytest.fixture(scope="module")
 def helps() -> dict[str, list]:
-    """Return the exit status and the help of every command, of a process without ROS."""
+    """Return the exit status and the help of every command, from a process without ROS."""
     code = (
         "import contextlib, io, json, sys\n"
         "sys.modules.update(dict.fromkeys(['rclpy', 'sensor_msgs', 'rosbags']))\n"
@@ -54,20 +54,20 @@ def helps() -> dict[str, list]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_without_ros(command: str, helps: dict[str, list]):
+def test_every_command_has_help_without_ros(command: str, helps: dict[str, list]):
     status, text = helps[command]
     assert not status
     assert f"usage: bev-semseg {command}" in text
 
 
 def pipe_without_reader() -> TextIO:
-    """Return a pipe to write to whose other end is closed."""
+    """Return the write end of a pipe whose read end is closed."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    return os.fdopen(write_end, "w", buffering=1)  # lines
+    return os.fdopen(write_end, "w", buffering=1)  # line-buffered
 
 
-def test_output_that_nobody_reads_is_no_error() -> None:
+def test_a_closed_output_pipe_prints_no_error() -> None:
     with pipe_without_reader() as stdout:
         result = subprocess.run(
             [sys.executable, "-m", "bev_semseg_ros.cli.main", "--help"],
@@ -80,7 +80,7 @@ def test_output_that_nobody_reads_is_no_error() -> None:
 
 
 @pytest.mark.slow
-def test_files_are_written_even_if_nobody_reads_the_output(tmp_path, monkeypatch) -> None:
+def test_files_are_written_even_if_the_output_pipe_is_closed(tmp_path, monkeypatch) -> None:
     weights, data, bag = (str(tmp_path / name) for name in ("c.pt", "data", "bag"))
     checkpoint.save(Path(weights), build_network(TINY), TINY, {})
     tiny_data.write_kitti_drive(Path(data), 2)
@@ -202,7 +202,7 @@ def test_evaluate_writes_figures_of_real_frames(real_data, tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_evaluate_needs_nothing_that_only_training_does(tmp_path: Path) -> None:
+def test_evaluate_runs_without_packages_that_only_training_needs(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "c.pt", build_network(TINY), TINY, {})
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     arguments = [
@@ -256,7 +256,7 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         checkpoint.load(tmp_path / "small.pt").training_state()
 
 
-def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
+def test_logits_can_be_adjusted_only_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
     checkpoint.save(tmp_path / "run.pt", build_network(TINY), TINY, {"class_pixels": counts})
     for source, target, option, status in (
@@ -287,7 +287,7 @@ def test_the_logits_are_adjusted_once(tmp_path: Path, capsys) -> None:
 
 
 @pytest.mark.slow
-def test_weights_are_averaged_with_those_that_the_run_began_from(tmp_path: Path, capsys) -> None:
+def test_weights_are_averaged_with_those_of_another_checkpoint(tmp_path: Path, capsys) -> None:
     before, after = build_network(TINY), build_network(TINY)
     coarse = replace(TINY, labels=TINY.labels | {"segmentation": "groups_6"})
     checkpoint.save(tmp_path / "before.pt", before, TINY, {})
@@ -324,7 +324,7 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
 
 
 @pytest.mark.slow
-def test_a_network_without_images_is_asked_for_nothing_that_needs_them(
+def test_options_that_need_images_are_refused_for_a_network_without_images(
     tmp_path: Path, capsys
 ) -> None:
     weights, data = tmp_path / "points.pt", tmp_path / "data"

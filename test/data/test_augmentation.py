@@ -77,7 +77,7 @@ def test_flip_mirrors_pixels_of_corners():
     np.testing.assert_allclose(after, swapped, atol=1e-6)
 
 
-def test_a_mirrored_image_and_its_mask_show_the_same_thing_at_the_projected_pixel():
+def test_mirrored_points_project_to_the_same_image_and_mask_content():
     before, after = make_example(), flip(make_example())
     checked = 0
     for point, mirrored in zip(before.sample.points, after.sample.points, strict=True):
@@ -90,7 +90,7 @@ def test_a_mirrored_image_and_its_mask_show_the_same_thing_at_the_projected_pixe
     assert checked > 30
 
 
-def test_flip_twice_is_nothing():
+def test_flipping_twice_restores_the_example():
     example, twice = make_example(), flip(flip(make_example()))
     np.testing.assert_array_equal(twice.sample.image, example.sample.image)
     np.testing.assert_allclose(
@@ -99,7 +99,7 @@ def test_flip_twice_is_nothing():
     np.testing.assert_allclose(twice.boxes.yaws, example.boxes.yaws)
 
 
-def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
+def test_points_project_to_the_same_content_in_a_warped_image():
     example, crop = make_example(), (160, 96)
     rng = np.random.default_rng(3)
     checked = 0
@@ -122,27 +122,27 @@ def test_warped_image_shows_the_same_thing_at_the_projected_pixel():
     assert checked > 50
 
 
-def test_the_mask_follows_the_image_and_gets_no_class_between_two():
+def test_a_warped_mask_matches_its_image_and_interpolates_no_classes():
     example, crop = make_example(), (160, 96)
     view = random_view((WIDTH, HEIGHT), crop, QUIET, np.random.default_rng(1))
     warped = warp_image(example, view, crop, CAMERA)
     assert set(np.unique(warped.mask)) <= {3, 9, MASK_IGNORED}
     columns, rows = 2.0 * warped.sample.image[..., 0], 1.0 * warped.sample.image[..., 1]
     is_known = warped.mask != MASK_IGNORED
-    for edge in (columns, rows):  # near an edge of the chessboard a pixel may be of either field
+    for edge in (columns, rows):  # near an edge, a pixel may be of either square
         is_known &= np.abs(edge % 20 - 10) < 7
     expected = np.where((columns // 20 + rows // 20) % 2, 3, 9)
     assert np.array_equal(warped.mask[is_known], expected[is_known]) and is_known.mean() > 0.3
 
 
-def test_beyond_the_image_the_mask_is_ignored():
+def test_mask_pixels_outside_the_image_are_ignored():
     warped = warp_image(make_example(), np.diag([0.25, 0.25, 1.0]), (160, 96), CAMERA)
     assert (warped.mask[60:] == MASK_IGNORED).all() and (
         warped.mask[:49, :79] != MASK_IGNORED
     ).all()
 
 
-def test_crop_has_the_size_asked_for():
+def test_a_crop_has_the_requested_size():
     result = augment(
         make_example(),
         AugmentationConfig(camera_drop=0.0),
@@ -168,7 +168,7 @@ def test_same_seed_gives_the_same_example():
     np.testing.assert_array_equal(first.sample.image, second.sample.image)
 
 
-def test_points_moved_out_of_the_grid_are_gone():
+def test_points_moved_out_of_the_grid_are_removed():
     example = make_example()
     grid = GridConfig(x_max=20.0)
     result = augment(example, QUIET, grid, (0, 0), np.random.default_rng(0))
@@ -176,11 +176,11 @@ def test_points_moved_out_of_the_grid_are_gone():
     assert (result.sample.points[:, 0] < 20).all()
 
 
-def test_every_second_ring_takes_about_half_in_whole_rings_and_another_time_the_others():
+def test_every_second_ring_keeps_whole_rings_and_the_others_at_another_phase():
     elevation, azimuth = np.meshgrid(
         np.deg2rad(np.arange(-24, 2, 0.4)), np.linspace(-0.5, 0.5, 50), indexing="ij"
     )
-    distance = 20 + 30 * azimuth  # a ring lies on a cone, whose tip is the lidar
+    distance = 20 + 30 * azimuth  # a ring lies on a cone with its apex at the lidar
     points = np.stack(
         [
             distance * np.cos(azimuth),
@@ -195,7 +195,7 @@ def test_every_second_ring_takes_about_half_in_whole_rings_and_another_time_the_
     assert np.array_equal(every_second_ring(points, 0.8), ~kept.ravel())
 
 
-def test_without_camera_there_is_no_mask_to_learn():
+def test_dropping_the_camera_removes_image_and_mask():
     result = augment(
         make_example(),
         replace(QUIET, camera_drop=1.0),
@@ -206,7 +206,7 @@ def test_without_camera_there_is_no_mask_to_learn():
     assert result.sample.image is None and result.mask is None and result.sample.points is not None
 
 
-def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
+def test_the_only_sensor_is_never_dropped():
     example = make_example()
     alone = replace(example, sample=Sample.of(example.sample.points), masks={})
     result = augment(
@@ -215,7 +215,7 @@ def test_a_sensor_is_never_dropped_when_it_is_the_only_one():
     assert result.sample.points is not None
 
 
-def test_velocities_turn_and_scale_with_the_scene():
+def test_velocities_rotate_and_scale_with_the_scene():
     example = make_example()
     boxes = replace(example.boxes, velocities=[[2.0, 1.0], [np.nan, np.nan]], ids=[7, -1])
     example = replace(example, boxes=boxes)
@@ -245,7 +245,7 @@ def test_points_keep_their_attributes_when_others_are_dropped():
 
 @pytest.mark.parametrize("scale", [0.96, 1.04])
 def test_the_pose_of_the_lidar_follows_the_scene(scale):
-    """An encoder that works in the lidar's frame finds the points where the lidar saw them."""
+    """In the lidar frame, the points stay where they were measured, but scaled or mirrored."""
     example = make_example()
     pose = transform(rotation_rpy(0.02, 0.1, 0.3), (1.0, 0.2, 1.9))
     example = replace(example, sample=replace(example.sample, ego_from_lidar=pose[None]))
@@ -258,12 +258,12 @@ def test_the_pose_of_the_lidar_follows_the_scene(scale):
     np.testing.assert_allclose(found, seen * [1, -1, 1], atol=1e-5)
 
 
-def test_a_lidar_without_intensity_is_imitated():
+def test_intensity_zero_sets_all_intensities_to_zero():
     points = augmented(intensity_zero=1.0).sample.points
     assert len(points) and (points[:, 3] == 0).all()
 
 
-def test_intensity_changes_by_one_factor_and_stays_at_most_1():
+def test_intensity_is_scaled_by_one_factor_and_clipped_at_1():
     before = make_example()
     values = np.linspace(0, 1, len(before.sample.points), dtype=np.float32)
     points = before.sample.points.copy()
@@ -278,7 +278,7 @@ def test_intensity_changes_by_one_factor_and_stays_at_most_1():
     assert len(factors) > 4 and max(factors) > 1 > min(factors)
 
 
-def test_a_wrong_calibration_moves_the_camera_and_nothing_else():
+def test_miscalibration_changes_only_the_pose_of_the_camera():
     before, after = make_example(), augmented(calibration_noise=1.0, calibration_shift=0.05)
     shifted = augmented(calibration_shift=0.05).sample.camera.camera_from_ego
     assert not np.allclose(shifted, before.sample.camera.camera_from_ego)
@@ -293,7 +293,7 @@ def test_a_wrong_calibration_moves_the_camera_and_nothing_else():
     assert np.array_equal(after.boxes.centers, before.boxes.centers)
 
 
-def test_other_light_changes_the_image_alone():
+def test_photometric_augmentation_changes_only_the_image():
     before, after = make_example(), augmented(photometric=1.0)
     assert not np.array_equal(before.sample.image, after.sample.image)
     assert np.array_equal(before.mask, after.mask)

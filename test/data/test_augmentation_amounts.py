@@ -22,14 +22,14 @@ from bev_semseg_ros.preprocessing import Sample
 
 
 def views(size: tuple[int, int], crop: tuple[int, int], **settings: float) -> list[np.ndarray]:
-    """Return random views; what is not set does not vary."""
+    """Return random views; settings that are not given do not vary."""
     still = replace(QUIET, image_zoom_min=1.0, image_zoom_max=1.0, image_aspect=0, image_rotation=0)
     config, rng = replace(still, **settings), np.random.default_rng(0)
     return [random_view(size, crop, config, rng) for _ in range(200)]
 
 
 def shown_by(view: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return left and top, right and bottom edges of an image in the pixels of a view."""
+    """Return the (left, top) and (right, bottom) edges of an image in pixels of a view."""
     edges = np.array([[-0.5, -0.5, 1], [size[0] - 0.5, size[1] - 0.5, 1]])
     return (edges @ view.T)[:, :2]
 
@@ -42,7 +42,7 @@ def test_crops_lie_anywhere_inside_the_image():
     assert (np.abs(before / (before + after) - 0.5).max(0) > 0.45).all()
 
 
-def test_an_image_that_is_smaller_than_the_crop_lies_anywhere_inside_it():
+def test_an_image_smaller_than_the_crop_lies_anywhere_inside_it():
     size, crop = (100, 60), (160, 96)
     edges = np.array([shown_by(view, size) for view in views(size, crop, image_zoom_max=1.5)])
     before, after = edges[:, 0] + 0.5, np.array(crop) - 0.5 - edges[:, 1]
@@ -50,7 +50,7 @@ def test_an_image_that_is_smaller_than_the_crop_lies_anywhere_inside_it():
     assert (np.abs(before / (before + after) - 0.5).max(0) > 0.45).all()
 
 
-def test_images_are_enlarged_stretched_and_turned_as_much_as_it_is_set():
+def test_image_zoom_aspect_and_rotation_have_the_configured_amounts():
     size = (320, 200)
     zooms = [view[0, 0] for view in views(size, size, image_zoom_min=0.8, image_zoom_max=2.0)]
     assert 0.8 <= min(zooms) < 0.85 and 1.9 < max(zooms) <= 2
@@ -63,7 +63,7 @@ def test_images_are_enlarged_stretched_and_turned_as_much_as_it_is_set():
     assert all(np.allclose(view @ middle, middle) for view in turned)
 
 
-def test_a_poorer_lidar_lacks_up_to_a_third_of_its_points_or_every_second_ring_or_both():
+def test_point_drop_and_ring_drop_remove_the_expected_fractions_of_points():
     rng = np.random.default_rng(0)
     points = rng.uniform((5, -20, 0, 0), (40, 20, 1.7, 1), (2000, 4)).astype(np.float32)
     before = replace(make_example(), sample=Sample.of(points), masks={})
@@ -80,7 +80,7 @@ def test_a_poorer_lidar_lacks_up_to_a_third_of_its_points_or_every_second_ring_o
     assert 0.2 < both.min() < 0.4 and both.max() < 0.6
 
 
-def test_the_scene_turns_grows_and_rises_as_much_as_it_is_set():
+def test_rotation_scale_and_height_have_the_configured_amounts():
     example = make_example()
     before = example.boxes
 
@@ -107,7 +107,7 @@ CHANCES = {
 
 
 @pytest.mark.parametrize("setting", CHANCES)
-def test_what_happens_by_chance_happens_as_often_as_it_is_set(setting):
+def test_augmentations_occur_with_their_configured_probability(setting):
     before = make_example()
     happened = [
         CHANCES[setting](before, augmented(before, seed, **{setting: 0.3})) for seed in range(300)
@@ -115,7 +115,7 @@ def test_what_happens_by_chance_happens_as_often_as_it_is_set(setting):
     assert np.mean(happened) == pytest.approx(0.3, abs=0.08)
 
 
-def test_the_camera_and_the_lidar_are_lost_as_often_as_it_is_set_and_never_together():
+def test_camera_and_lidar_are_dropped_with_their_probabilities_and_never_together():
     before = make_example()
     found = [augmented(before, seed, camera_drop=0.4, lidar_drop=0.3) for seed in range(300)]
     lost = [(not each.sample.images, each.sample.points is None) for each in found]
@@ -123,7 +123,7 @@ def test_the_camera_and_the_lidar_are_lost_as_often_as_it_is_set_and_never_toget
     assert not any(map(all, lost))
 
 
-def test_a_wrong_calibration_is_as_large_as_it_is_set():
+def test_miscalibration_has_the_configured_amounts():
     seen = make_example().sample.images[CAMERA]
     config = AugmentationConfig(calibration_noise=2.0, calibration_shift=0.1)
     rng = np.random.default_rng(0)
@@ -137,7 +137,7 @@ def test_a_wrong_calibration_is_as_large_as_it_is_set():
     assert np.std(shifts, axis=0) == pytest.approx([0.1] * 3, rel=0.2)
 
 
-def test_in_any_light_bright_things_stay_bright_and_dark_ones_dark():
+def test_recolor_keeps_white_much_brighter_than_black():
     white, black = np.full((24, 32, 3), 255, np.uint8), np.zeros((24, 32, 3), np.uint8)
     for seed in range(100):
         bright, dark = (recolor(each, np.random.default_rng(seed)) for each in (white, black))

@@ -32,7 +32,7 @@ def test_layouts_are_recognised(tmp_path):
     assert [open_dataset(tmp_path / name).name for name in "abc"] == ["a2d2", "kitti", "kitti_raw"]
 
 
-def test_unknown_layout_lists_what_was_looked_for(tmp_path):
+def test_an_unknown_layout_is_refused_with_the_known_ones(tmp_path):
     with pytest.raises(ValueError, match="no known data set") as error:
         open_dataset(tmp_path)
     for expected in ("camera_lidar_semantic_bboxes", "training/velodyne", "_sync", str(tmp_path)):
@@ -40,7 +40,7 @@ def test_unknown_layout_lists_what_was_looked_for(tmp_path):
 
 
 class Clouds:
-    """A data set of a user, with the methods that the README asks for and no others."""
+    """A user's data set, with only the methods that docs/extending.md asks for."""
 
     name = "clouds"
     layout = "a folder of SCENE_NUMBER.npy"
@@ -68,7 +68,7 @@ class Clouds:
         return {}
 
 
-def test_a_layout_of_one_s_own_is_a_class_and_an_entry_in_kinds(tmp_path, monkeypatch):
+def test_a_custom_layout_is_a_class_and_an_entry_in_readers(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "READERS", (*datasets.READERS, Clouds))
     with pytest.raises(ValueError, match=r"SCENE_NUMBER\.npy"):
         open_dataset(tmp_path)
@@ -107,7 +107,7 @@ def test_splits_share_no_scene_and_lose_no_frame(tmp_path):
     assert len(train) + len(val) == 16 and len(val) >= 2
 
 
-def test_split_frames_are_the_scenes_they_claim(tmp_path):
+def test_frames_of_a_split_belong_to_its_scenes(tmp_path):
     write_scenes(tmp_path, ["a", "b", "c"])
     val = open_dataset(tmp_path, "val")
     assert [frame.scene for frame, _ in val] == scenes(val)
@@ -117,8 +117,8 @@ def test_about_one_scene_in_five_is_kept_for_validation():
     assert 0.15 < len(validation_scenes(map(str, range(1000)))) / 1000 < 0.25
 
 
-def test_the_scenes_for_validation_stay_the_same_in_every_version():
-    """Otherwise the evaluation of a checkpoint would use frames that it has learnt."""
+def test_validation_scenes_are_the_same_in_every_version():
+    """Otherwise, a checkpoint would be evaluated on frames of its training data."""
     kept = validation_scenes(f"{index:06d}" for index in range(30))
     assert kept == {f"{index:06d}" for index in (0, 1, 6, 7, 11, 19, 24, 27)}
 
@@ -129,13 +129,13 @@ def test_split_of_a_scene_does_not_depend_on_the_others():
 
 
 @pytest.mark.parametrize("count", range(2, 12))
-def test_every_set_of_scenes_has_both_parts(count):
+def test_two_or_more_scenes_always_give_both_splits(count):
     for start in range(20):
         names = [f"drive_{start + index}" for index in range(count)]
         assert 0 < len(validation_scenes(names)) < count
 
 
-def test_single_scene_is_for_training(tmp_path):
+def test_a_single_scene_is_used_for_training(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 3)
     assert (len(open_dataset(tmp_path, "train")), len(open_dataset(tmp_path, "val"))) == (3, 0)
 

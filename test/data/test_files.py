@@ -10,7 +10,7 @@ import pytest
 from bev_semseg_ros.data.files import read_image, write_png
 
 
-def test_a_picture_of_which_the_disk_holds_only_a_part_is_an_error(tmp_path):
+def test_an_image_that_is_only_partly_written_is_an_error(tmp_path):
     image = np.random.default_rng(0).integers(0, 255, (60, 100, 3), np.uint8)
     path = tmp_path / "000001.png"
     write_png(path, image)

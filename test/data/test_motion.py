@@ -83,7 +83,7 @@ def test_damaged_kitti_motion_is_named(kitti, motion, expected):
         kitti_boxes(kitti, motion)
 
 
-def test_a2d2_velocity_turns_from_the_view_to_the_ego_frame(a2d2):
+def test_a2d2_velocity_is_rotated_from_the_view_to_the_ego_frame(a2d2):
     boxes = a2d2_boxes(a2d2, {"id": 7, "velocity": [2.0, 0.5, 0.0]})
     assert boxes.ids[0] == 7
     # The view of the tiny rig's front camera has the axes of the ego frame.
@@ -91,7 +91,7 @@ def test_a2d2_velocity_turns_from_the_view_to_the_ego_frame(a2d2):
     assert (boxes.ids[1:] == -1).all() and np.isnan(boxes.velocities[1:]).all()
 
 
-def test_a2d2_id_without_a_velocity_counts_the_boxes_of_one_frame(a2d2):
+def test_an_a2d2_id_without_a_velocity_is_not_used(a2d2):
     boxes = a2d2_boxes(a2d2, {"id": 7})
     assert (boxes.ids == -1).all() and np.isnan(boxes.velocities).all()
 

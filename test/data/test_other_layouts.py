@@ -1,4 +1,4 @@
-"""Folders that no reader knows are named, with what helps."""
+"""Folders with other layouts are named, with a remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_folder_of_another_layout_is_named(tmp_path, folders, message):
         open_dataset(tmp_path)
 
 
-def test_the_folder_above_the_data_set_names_the_data_set(tmp_path):
+def test_the_error_for_a_parent_folder_names_the_data_set(tmp_path):
     tiny_data.write_kitti_frame(tmp_path / "data" / "kitti", "000000")
     with pytest.raises(ValueError, match=r"not a data set itself, but .*data/kitti is one: give"):
         open_dataset(tmp_path / "data")

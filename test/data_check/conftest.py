@@ -1,4 +1,4 @@
-"""Runs `bev-semseg check-data` on small data sets."""
+"""Run `bev-semseg check-data` on small data sets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bev_semseg_ros.model.build import build_network
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a checkpoint that knows nothing of its training data."""
+    """Return a checkpoint without statistics of its training data."""
     path = tmp_path_factory.mktemp("checkpoint") / "tiny.pt"
     config = replace(TINY, image=ImageConfig(max_pixels=64 * 32))  # images as small as the street's
     checkpoint.save(path, build_network(config), config, {})
@@ -36,7 +36,7 @@ def street(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def check(tiny_checkpoint: Path, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
-    """Return check(path, *options), which gives the exit status and the JSON report."""
+    """Return check(path, *options), which returns the exit status and the JSON report."""
 
     def run(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
         out = tmp_path / "out" / "report.json"

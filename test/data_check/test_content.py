@@ -1,4 +1,4 @@
-"""Boxes, points and stamps that cannot be right are reported with an example and a remedy."""
+"""Implausible boxes, points and stamps are reported with an example and a remedy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_all_labels(root: Path, text: str, indices: range = range(COUNT)) -> No
         write_labels(root, index, text)
 
 
-def test_boxes_that_lie_beside_the_points(street, check):
+def test_boxes_beside_the_points_are_a_fault(street, check):
     write_all_labels(street, CAR.replace("1.00 1.65 20.00", "1.00 1.65 28.00"))
     status, report = check(street)
     found = finding(report, "boxes without points")
@@ -28,7 +28,7 @@ def test_boxes_that_lie_beside_the_points(street, check):
     assert "Tr_velo_to_cam" in found["remedy"]
 
 
-def test_a_few_boxes_without_points_are_usual_and_more_are_named(street, check):
+def test_many_boxes_without_points_are_a_warning_and_a_few_are_not(street, check):
     far = CAR.replace("1.00 1.65 20.00", "1.00 1.65 60.00")
     write_labels(street, 0, CAR * 7 + far)
     assert wrong(check(street)[1]) == []
@@ -39,13 +39,13 @@ def test_a_few_boxes_without_points_are_usual_and_more_are_named(street, check):
     assert "up to 10 % are usual" in found["text"]
 
 
-def test_boxes_behind_the_camera(street, check):
+def test_boxes_behind_the_camera_are_a_fault(street, check):
     write_all_labels(street, CAR.replace("1.00 1.65 20.00", "1.00 1.65 -20.00"))
     status, report = check(street)
     assert status == 1 and finding(report, "boxes outside")["level"] == "fault"
 
 
-def test_objects_that_are_labelled_all_around(street, check):
+def test_boxes_all_around_the_vehicle_are_a_warning(street, check):
     behind = CAR.replace("1.00 1.65 20.00", "1.00 1.65 -20.00")
     write_all_labels(street, CAR + behind * 2)
     rng = np.random.default_rng(1)
@@ -69,7 +69,7 @@ def test_objects_that_are_labelled_all_around(street, check):
         ("length and width exchanged", "1.50 4.00 1.60"),
     ],
 )
-def test_sizes_that_no_car_has(situation, size, street, check):
+def test_implausible_sizes_of_cars_are_a_fault(situation, size, street, check):
     write_all_labels(street, CAR.replace("1.50 1.60 4.00", size))
     status, report = check(street)
     found = finding(report, "size of Car")
@@ -85,25 +85,25 @@ def test_a_single_box_of_an_odd_size_is_a_warning(street, check):
     assert "000002.txt" in finding(report, "size of Car")["example"]
 
 
-def test_a_frame_without_boxes_may_be_an_empty_street(street, check):
+def test_a_single_frame_without_boxes_is_a_warning(street, check):
     write_labels(street, 1, "")
     status, report = check(street)
     assert (status, wrong(report)) == (0, [("warning", "frames without boxes")])
     assert "000001.txt" in finding(report, "frames without boxes")["example"]
 
 
-def test_a_frame_that_says_that_it_does_not_know_is_not_empty(street, check):
+def test_a_frame_with_only_dont_care_areas_is_not_empty(street, check):
     write_labels(street, 1, "DontCare -1 -1 -10 1 2 30 20 -1 -1 -1 -1000 -1000 -1000 -10\n")
     assert wrong(check(street)[1]) == []
 
 
-def test_label_files_that_nobody_filled(street, check):
+def test_empty_label_files_in_all_frames_are_a_fault(street, check):
     write_all_labels(street, "")
     status, report = check(street)
     assert status == 1 and finding(report, "frames without boxes")["level"] == "fault"
 
 
-def test_stamps_that_run_backwards(street, check):
+def test_stamps_that_run_backwards_are_a_warning(street, check):
     times = [5_000_000_000, 5_200_000_000, 5_100_000_000, 5_300_000_000]
     rows = [(f"{index:06d}", "drive_a", time) for index, time in enumerate(times)]
     tiny_data.write_kitti_table(street, rows)
@@ -112,25 +112,25 @@ def test_stamps_that_run_backwards(street, check):
     assert finding(report, "stamps")["example"] == "-0.1 s from 000001 to 000002"
 
 
-def test_two_drives_under_the_name_of_one(street, check):
+def test_a_large_gap_between_stamps_of_one_scene_is_reported(street, check):
     times = [5_000_000_000, 5_100_000_000, 5_200_000_000, 5_300_000_000 + 3_600_000_000_000]
     rows = [(f"{index:06d}", "drive_a", time) for index, time in enumerate(times)]
     tiny_data.write_kitti_table(street, rows)
     _, report = check(street)
     assert finding(report, "stamps")["example"] == "+3600.1 s from 000002 to 000003"
-    rows[3] = ("000003", "drive_b", times[3])  # what the remedy says
+    rows[3] = ("000003", "drive_b", times[3])  # as the remedy says
     tiny_data.write_kitti_table(street, rows)
     assert wrong(check(street)[1]) == []
 
 
-def test_a_drive_without_times(street, check):
+def test_a_drive_without_times_is_reported(street, check):
     rows = [(f"{index:06d}", "drive_a", 0) for index in range(COUNT)]
     tiny_data.write_kitti_table(street, rows)
     _, report = check(street)
     assert finding(report, "stamps")["count"] == COUNT
 
 
-def test_a_cloud_file_without_a_byte(street, check):
+def test_an_empty_cloud_file_is_a_warning(street, check):
     (street / "training" / "velodyne" / "000001.bin").write_bytes(b"")
     _, report = check(street)
     found = finding(report, "empty clouds")
@@ -138,7 +138,7 @@ def test_a_cloud_file_without_a_byte(street, check):
 
 
 @pytest.mark.parametrize("reflectance", [40_000.0, -40.0])
-def test_intensities_that_are_not_between_0_and_1(reflectance, tmp_path, check):
+def test_intensities_outside_0_to_1_are_a_fault(reflectance, tmp_path, check):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
     tiny_data.write_a2d2_frame(root)
@@ -151,7 +151,7 @@ def test_intensities_that_are_not_between_0_and_1(reflectance, tmp_path, check):
     assert status == 1 and found["level"] == "fault" and found["example"].startswith(str(path))
 
 
-def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check, capsys):
+def test_intensities_up_to_255_are_reported_as_a_note(street, check, capsys):
     for path in (street / "training" / "velodyne").iterdir():
         points = np.frombuffer(path.read_bytes(), np.float32).reshape(-1, 4) * (1, 1, 1, 255)
         path.write_bytes(points.astype(np.float32).tobytes())
@@ -162,14 +162,14 @@ def test_what_the_reader_makes_of_intensities_up_to_255_is_a_note(street, check,
 
 
 def write_masks(root: Path, upper: int, lower: int) -> None:
-    """Give each frame a mask whose upper and lower half are of a class."""
+    """Give each frame a mask with one class in its upper half and one in its lower half."""
     mask = np.full((32, 64), lower, np.uint8)
     mask[:16] = upper
     for index in range(COUNT):
         tiny_data.write_png(root / "training" / "semantic" / f"{index:06d}.png", mask)
 
 
-def test_masks_with_the_numbers_of_another_label_set(street, check):
+def test_masks_with_class_numbers_of_another_label_set_are_a_fault(street, check):
     write_masks(street, upper=8, lower=0)  # driving_13: sky and road
     assert wrong(check(street)[1]) == []
     write_masks(street, upper=0, lower=8)  # CamVid's own numbers: sky and cars
@@ -180,17 +180,17 @@ def test_masks_with_the_numbers_of_another_label_set(street, check):
     names = ("sky", "building", "pole", "road", "walk", "tree", "sign", "fence", "car")
     own = "".join(f"  {name}: {{color: [{n}, 0, 0]}}\n" for n, name in enumerate(names))
     (street / "training" / "semantic" / "labels.yaml").write_text(f"classes:\n{own}")
-    assert wrong(check(street)[1]) == []  # what the remedy says
+    assert wrong(check(street)[1]) == []  # as the remedy says
 
 
-def test_masks_in_black_and_white_have_no_class(street, check):
+def test_masks_in_which_all_pixels_are_ignored_are_a_warning(street, check):
     write_masks(street, upper=255, lower=255)
     status, report = check(street)
     found = finding(report, "empty masks")
     assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
 
 
-def test_clouds_of_several_lidars_whose_places_nobody_knows(check, tmp_path):
+def test_clouds_of_several_lidars_without_poses_are_a_warning(check, tmp_path):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
     tiny_data.write_a2d2_frame(root)
@@ -209,9 +209,7 @@ def test_clouds_of_several_lidars_whose_places_nobody_knows(check, tmp_path):
     assert ("warning", "lidar poses") not in wrong(check(root)[1])
 
 
-def test_clouds_that_sit_too_high_for_the_layout_are_a_fault_of_the_comparison(
-    street, check, tmp_path
-):
+def test_a_ground_height_unlike_the_training_data_is_a_fault(street, check, tmp_path):
     from support.memory_dataset import TINY
 
     from bev_semseg_ros.inference import checkpoint

@@ -1,4 +1,4 @@
-"""Files that lack, are damaged, or belong to nothing are reported with an example and a remedy."""
+"""Missing, damaged and unused files are reported with an example and a remedy."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_good_data_set_has_neither_faults_nor_warnings(street, check, capsys):
         ("boxes", "label_2/000002.txt"),
     ],
 )
-def test_a_frame_that_lacks_a_file_is_a_warning_that_names_the_frame(part, file, street, check):
+def test_a_missing_file_is_a_warning_that_names_the_frame(part, file, street, check):
     (street / "training" / file).unlink()
     status, report = check(street)
     assert (status, wrong(report)) == (0, [("warning", part)])
@@ -49,7 +49,7 @@ def test_a_frame_that_lacks_a_file_is_a_warning_that_names_the_frame(part, file,
     assert check(street, "--strict")[0] == 1
 
 
-def test_somebody_did_not_unpack_the_calibration(street, check):
+def test_a_missing_calibration_folder_is_a_fault(street, check):
     shutil.rmtree(street / "training" / "calib")
     status, report = check(street)
     found = finding(report, "calib")
@@ -58,14 +58,14 @@ def test_somebody_did_not_unpack_the_calibration(street, check):
     assert "data_object_calib.zip" in found["remedy"]
 
 
-def test_data_without_any_labels_can_only_be_played(street, check):
+def test_data_without_any_labels_are_a_warning(street, check):
     for folder in ("label_2", "semantic"):
         shutil.rmtree(street / "training" / folder)
     status, report = check(street)
     assert (status, wrong(report)) == (0, [("warning", "labels")])
 
 
-def test_labels_that_are_numbered_otherwise_belong_to_no_frame(street, check):
+def test_labels_with_other_numbers_than_the_frames_are_reported(street, check):
     labels = street / "training" / "label_2"
     for index in (3, 2):
         (labels / f"{index:06d}.txt").rename(labels / f"{index + 100:06d}.txt")
@@ -87,27 +87,27 @@ def test_damaged_files_are_counted_and_the_other_frames_are_checked(street, chec
     assert ("warning", "size of Car") in wrong(report)
 
 
-def test_a_class_that_nobody_defined_is_named_with_its_line(street, check):
+def test_an_unknown_class_is_named_with_its_line(street, check):
     write_labels(street, 1, CAR + CAR.replace("Car", "Lorry"))
     status, report = check(street)
     found = finding(report, "unknown Lorry")
     assert status == 1 and found["level"] == "fault" and "000001.txt, line 2" in found["example"]
 
 
-def test_a_mask_with_a_number_that_is_no_class(street, check, tmp_path):
+def test_an_unknown_class_in_a_mask_is_named(street, check, tmp_path):
     mask = np.full(tiny_data.KITTI_SIZE[::-1], 40, np.uint8)
     tiny_data.write_png(street / "training" / "semantic" / "000000.png", mask)
     status, report = check(street)
     found = finding(report, "unknown 40")
     assert status == 1 and "000000.png" in found["example"]
-    # What the remedy says: a label set of one's own beside the masks.
+    # As the remedy says: a custom label set beside the masks.
     assert str(street / "training" / "semantic" / "labels.yaml") in found["remedy"]
     own = write_set(tmp_path, [f"class_{number}" for number in range(41)])
     own.rename(street / "training" / "semantic" / "labels.yaml")
     assert wrong(check(street)[1]) == []
 
 
-def test_a_colour_of_a2d2_that_the_class_list_lacks(tmp_path, check):
+def test_an_a2d2_colour_that_is_not_in_the_class_list_is_named(tmp_path, check):
     tiny_data.write_a2d2_rig(tmp_path / "a2d2")
     tiny_data.write_a2d2_frame(tmp_path / "a2d2")
     mask = tiny_data.a2d2_file(tmp_path / "a2d2", "mask")
@@ -116,14 +116,14 @@ def test_a_colour_of_a2d2_that_the_class_list_lacks(tmp_path, check):
     status, report = check(tmp_path / "a2d2")
     found = finding(report, "unknown #010203")
     assert status == 1 and mask.name in found["example"]
-    # What the remedy says: the colour gets a category.
+    # As the remedy says: the colour gets a category.
     colors = tmp_path / "a2d2" / "camera_lidar_semantic_bboxes" / "class_list.json"
     assert str(colors) in found["remedy"]
     colors.write_text(json.dumps(tiny_data.A2D2_COLORS | {"#010203": "Sky"}))
     assert not [item for _, item in wrong(check(tmp_path / "a2d2")[1]) if item.startswith("unk")]
 
 
-def test_the_cameras_of_a2d2_are_counted_one_by_one(tmp_path, check):
+def test_cameras_of_a2d2_are_counted_separately(tmp_path, check):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
     for camera in ("front_center", "side_left"):
@@ -134,10 +134,10 @@ def test_the_cameras_of_a2d2_are_counted_one_by_one(tmp_path, check):
     assert report["parts"]["image"] == 2 and report["parts"]["lidar"] == 2
     assert report["parts"]["side_left lidar"] == 1
     assert finding(report, "side_left image")["count"] == 1
-    assert finding(report, "side_left")["count"] == 1  # no frame of it near the second one
+    assert finding(report, "side_left")["count"] == 1  # it has no frame near the second one
 
 
-def test_images_that_were_resized_without_their_calibration(street, check):
+def test_images_resized_without_their_calibration_are_a_fault(street, check):
     for path in (street / "training" / "image_2").iterdir():
         image = cv2.imread(str(path))
         cv2.imwrite(str(path), cv2.resize(image, (128, 64)))
@@ -148,7 +148,7 @@ def test_images_that_were_resized_without_their_calibration(street, check):
     found = finding(report, "calibration")
     assert status == 1 and found["level"] == "fault" and found["count"] == 4
     assert "(32, 16) of 128 x 64 pixels" in found["text"] and "resized by about 2" in found["text"]
-    # What the remedy says: fx and cx by the scale of the width, fy and cy by that of the height.
+    # As the remedy says: scale fx and cx with the width, fy and cy with the height.
     for path in (street / "training" / "calib").iterdir():
         path.write_text(path.read_text().replace("P2: 700 0 31.5 42 0 700 15.5", P2_DOUBLED))
     assert wrong(check(street)[1]) == []
@@ -157,7 +157,7 @@ def test_images_that_were_resized_without_their_calibration(street, check):
 P2_DOUBLED = "P2: 1400 0 63 84 0 1400 31"
 
 
-def test_images_whose_lower_half_was_cut_off(street, check):
+def test_images_cropped_without_their_calibration_are_a_fault(street, check):
     for path in (street / "training" / "image_2").iterdir():
         cv2.imwrite(str(path), cv2.imread(str(path))[:18])
     shutil.rmtree(street / "training" / "semantic")
@@ -165,7 +165,7 @@ def test_images_whose_lower_half_was_cut_off(street, check):
     assert status == 1 and "cropped" in finding(report, "calibration")["text"]
 
 
-def test_an_a2d2_image_of_another_size_than_calibrated(tmp_path, check):
+def test_an_a2d2_image_of_another_size_than_calibrated_is_reported(tmp_path, check):
     tiny_data.write_a2d2_rig(tmp_path / "a2d2")
     tiny_data.write_a2d2_frame(tmp_path / "a2d2")
     image = tiny_data.a2d2_file(tmp_path / "a2d2", "image")
@@ -175,7 +175,7 @@ def test_an_a2d2_image_of_another_size_than_calibrated(tmp_path, check):
     assert status == 1 and "32 x 20, calibrated for 64 x 40" in text
 
 
-def test_a_path_that_is_no_data_set_is_an_error_of_its_own(tmp_path, capsys):
+def test_a_folder_without_a_data_set_is_an_error(tmp_path, capsys):
     assert main(["check-data", str(tmp_path)]) == 2
     assert "the folder is empty" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What `train`, `evaluate`, `bag` and others print of their data before they begin."""
+"""What `train`, `evaluate`, `bag` and others print about their data before they start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GOOD = "street (kitti): 4 frames in 1 scene, 4 image, 4 lidar"
 
 
 def commands(folder: Path, data: Path) -> dict[str, list[str]]:
-    """Return the command lines that read labelled data; those of a network stop after the check."""
+    """Return commands that read labelled data; those with a checkpoint stop after the check."""
     settings = folder / "c.yaml"
     settings.write_text("name: small")
     (folder / "run").mkdir()
@@ -35,7 +35,7 @@ def commands(folder: Path, data: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "visualize", "bag", "statistics"])
-def test_a_command_says_in_one_line_what_it_reads(name, street, tmp_path, capsys):
+def test_a_command_prints_one_line_about_its_data(name, street, tmp_path, capsys):
     main([name, *commands(tmp_path, street)[name]])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].endswith(GOOD)
@@ -43,7 +43,7 @@ def test_a_command_says_in_one_line_what_it_reads(name, street, tmp_path, capsys
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "bag"])
-def test_a_command_names_what_is_missing_and_goes_on(name, street, tmp_path, capsys):
+def test_a_command_names_what_is_missing_and_continues(name, street, tmp_path, capsys):
     (street / "training" / "image_2" / "000001.png").unlink()
     main([name, *commands(tmp_path, street)[name]])
     captured = capsys.readouterr()
@@ -53,7 +53,7 @@ def test_a_command_names_what_is_missing_and_goes_on(name, street, tmp_path, cap
         assert "4 frames, 4 clouds, 3 images" in captured.out
 
 
-def test_a_training_on_one_drive_says_that_nothing_of_it_is_left_to_evaluate(
+def test_training_on_a_single_drive_warns_that_the_validation_split_is_empty(
     street, tmp_path, capsys
 ):
     arguments = commands(tmp_path, street)["train"]
@@ -67,18 +67,18 @@ def test_a_training_on_one_drive_says_that_nothing_of_it_is_left_to_evaluate(
     assert "no frames of the split" not in capsys.readouterr().err
 
 
-def test_data_without_calibration_are_named_before_a_network_learns_from_them(street, tmp_path):
+def test_data_without_a_calibration_are_a_fault(street, tmp_path):
     shutil.rmtree(street / "training" / "calib")
     report = check_files(open_dataset(street), street)
     assert [each.item for each in report.wrong] == ["calib"]
     assert report.count("fault") == 1
 
 
-def test_resized_images_are_seen_from_their_headers(street):
+def test_resized_images_are_recognised_by_their_headers(street):
     for path in (street / "training" / "image_2").iterdir():
         header = bytearray(path.read_bytes())
         header[16:24] = (256).to_bytes(4, "big") + (128).to_bytes(4, "big")
-        path.write_bytes(header[:40])  # no picture is left
+        path.write_bytes(header[:40])  # no image data is left
     report = check_files(open_dataset(street), street)
     assert [each.item for each in report.wrong] == ["calibration"]
 
@@ -90,7 +90,7 @@ def test_neither_pictures_nor_clouds_are_opened(street):
     assert check_files(open_dataset(street), street).wrong == []
 
 
-def test_what_nearly_all_frames_lack_has_a_readable_percentage(street):
+def test_a_percentage_just_below_100_has_a_decimal(street):
     (street / "training" / "frames.csv").unlink()
     clouds = street / "training" / "velodyne"
     for number in range(4, 800):
@@ -106,19 +106,19 @@ def test_the_frames_of_the_other_split_are_not_unused_files(tmp_path):
     assert report.wrong == [] and 0 < report.inventory.num_frames < 8
 
 
-def test_images_of_another_camera_than_the_default(street):
+def test_images_of_only_another_camera_are_reported_with_the_option(street):
     training = street / "training"
     (training / "image_2").rename(training / "image_3")
     shutil.rmtree(training / "semantic")
     report = check_files(open_dataset(street), street)
     (found,) = report.wrong
     assert found.item == "image" and found.remedy.endswith("--cameras image_03")
-    for path in (training / "calib").iterdir():  # the tiny calibration has the left camera alone
+    for path in (training / "calib").iterdir():  # the tiny calibration has only the left camera
         path.write_text(path.read_text().replace("P2:", "P3:"))
     assert check_files(open_dataset(street, None, ["image_03"]), street).wrong == []
 
 
-def test_clouds_in_a_format_that_nobody_knows(street, check):
+def test_clouds_in_an_unknown_format_are_a_fault(street, check):
     rng = np.random.default_rng(0)
     for path in (street / "training" / "velodyne").iterdir():
         path.write_bytes(rng.bytes(16_000))
@@ -129,7 +129,7 @@ def test_clouds_in_a_format_that_nobody_knows(street, check):
     assert status == 1 and finding(report, "unreadable")["count"] == 4
 
 
-def test_what_a_reader_says_of_its_files_is_said_of_a_split_too(tmp_path):
+def test_notes_of_the_reader_are_printed_for_a_split_too(tmp_path):
     for index in range(8):
         tiny_data.write_kitti_frame(tmp_path, f"{index:06d}")
         points = np.random.default_rng(index).uniform((5, -10, -1.7), (40, 10, 0), (500, 3))
@@ -140,7 +140,7 @@ def test_what_a_reader_says_of_its_files_is_said_of_a_split_too(tmp_path):
         assert "  note: velodyne: no intensity: it is taken as 0" in lines
 
 
-def test_a_reader_of_one_s_own_that_knows_no_files_stops_nothing(tmp_path, capsys):
+def test_a_custom_reader_without_file_information_causes_no_failure(tmp_path, capsys):
     class Bare:
         name = "bare"
 

@@ -1,4 +1,4 @@
-"""Ground truth: boxes or classes that cannot be are refused, and label sets can be changed."""
+"""Ground truth: impossible boxes and classes are refused, and label sets can be changed."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def test_boxes_with_sizes_are_accepted():
         {"yaws": [0, np.nan]},
     ],
 )
-def test_a_box_that_cannot_be_is_refused_with_its_number_and_the_remedy(changed):
+def test_an_impossible_box_is_refused_with_its_number_and_the_remedy(changed):
     with pytest.raises(ValueError, match=r"annotation: box 1 .*correct the box or leave"):
         Annotation(boxes(**changed))
 
 
-def test_boxes_that_another_set_ignores_are_marked_and_those_marked_already_stay_so():
+def test_boxes_ignored_by_another_label_set_are_added_to_those_already_ignored():
     kitti, four = load_label_set("kitti_boxes"), load_label_set("boxes_4")
     names = ["Car", "Van", "Person_sitting", "Tram"]
     labels = np.array([*(kitti.index(name) for name in names), BOX_IGNORED])
@@ -55,7 +55,7 @@ def test_boxes_that_another_set_ignores_are_marked_and_those_marked_already_stay
     assert found.ignored.tolist() == [False, True, True, True, True]
 
 
-def test_the_last_class_of_a_label_set_and_what_is_ignored_are_accepted():
+def test_the_last_class_of_a_label_set_and_ignored_values_are_accepted():
     classes = np.array([[12, 255]], np.uint8)
     Annotation(boxes(labels=[3, -1]), masks={"camera": classes}, point_classes={"l": classes[0]})
 
@@ -68,6 +68,6 @@ def test_the_last_class_of_a_label_set_and_what_is_ignored_are_accepted():
         ("the points of 'roof'", {"point_classes": {"roof": np.array([40])}}, "driving_13 has 13"),
     ],
 )
-def test_a_class_that_the_label_set_does_not_have_is_refused(what, values, labels):
+def test_a_class_outside_the_label_set_is_refused(what, values, labels):
     with pytest.raises(ValueError, match=rf"a class of {what} is .* label set {labels} classes"):
         Annotation(**values)

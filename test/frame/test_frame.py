@@ -1,4 +1,4 @@
-"""What a frame refuses: arrays that a network would misread."""
+"""A frame refuses arrays that a network would misread."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_any_number_of_points_or_none_is_accepted():
         np.zeros((6, 8, 3), np.uint16),
     ],
 )
-def test_an_image_that_is_not_rgb_of_eight_bits_is_refused_with_the_remedy(image):
+def test_an_image_that_is_not_8_bit_rgb_is_refused_with_the_remedy(image):
     with pytest.raises(ValueError, match=r"image has the shape .*expected \(H, W, 3\) RGB"):
         CameraImage(image, CAMERA)
 
@@ -42,11 +42,11 @@ def test_lists_are_accepted_in_place_of_arrays():
     assert scan.times.tolist() == [-0.1]
 
 
-def test_a_copy_of_another_size_fits_its_camera():
+def test_a_resized_image_is_accepted_with_its_camera():
     assert CameraImage(np.zeros((3, 4, 3), np.uint8), CAMERA).image.shape == (3, 4, 3)
 
 
-def test_an_image_whose_camera_has_height_and_width_swapped_is_refused_with_the_remedy():
+def test_a_camera_with_width_and_height_swapped_is_refused_with_the_remedy():
     swapped = Camera(np.eye(3), (6, 8), np.eye(4))
     message = "image is 8 x 6 pixels, its camera is of 6 x 8: .*width and the height"
     with pytest.raises(ValueError, match=message):
@@ -68,6 +68,6 @@ def test_coefficients_without_a_distortion_model_are_refused_with_the_remedy():
         ("time", lambda: LidarScan(np.zeros((5, 4)), np.eye(4), {"time": np.zeros(3)})),
     ],
 )
-def test_a_value_of_another_shape_is_named(name, make):
+def test_a_value_with_a_wrong_shape_is_named(name, make):
     with pytest.raises(ValueError, match=rf"{name}.* has the shape \(.*expected"):
         make()

@@ -1,4 +1,4 @@
-"""The vehicle's motion brings what was measured at other moments to the frame's time."""
+"""The ego motion moves measurements of other times to the time of the frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bev_semseg_ros.frame import EgoMotion
 from bev_semseg_ros.geometry import apply, invert, rotation_rpy, rotation_z, transform
 
 
-def test_straight_ahead_the_pose_after_a_while_lies_ahead():
+def test_the_pose_of_a_vehicle_that_drives_straight_lies_ahead():
     pose = EgoMotion((20, 0, 0), (0, 0, 0)).pose_after(0.1)
     np.testing.assert_allclose(pose, transform(None, (2, 0, 0)), atol=1e-12)
 
@@ -30,7 +30,7 @@ def test_the_vehicle_turns_about_each_axis_by_the_right_hand_rule(axis):
     np.testing.assert_allclose(EgoMotion((0, 0, 0), rates).pose_after(0.1), expected, atol=1e-9)
 
 
-def test_points_are_moved_as_the_pose_of_their_moment_does():
+def test_points_are_moved_by_the_pose_at_their_time():
     motion = EgoMotion((15, 0.5, -0.1), (0.05, -0.03, 0.5))
     points = np.random.default_rng(0).uniform((-70, -60, -2), (70, 60, 4), (500, 3))
     seconds = np.linspace(-0.1, 0.1, 500)
@@ -39,10 +39,10 @@ def test_points_are_moved_as_the_pose_of_their_moment_does():
         apply(motion.pose_after(time), point) for time, point in zip(seconds, points, strict=True)
     ]
     np.testing.assert_allclose(moved, exact, atol=0.005)
-    assert np.abs(moved - points).max() > 1  # it does something
+    assert np.abs(moved - points).max() > 1  # the correction is not negligible
 
 
-def test_before_and_after_are_inverse_poses():
+def test_poses_at_opposite_times_are_inverse():
     motion = EgoMotion((12, 0, 0), (0, 0, -0.3))
     np.testing.assert_allclose(motion.pose_after(-0.1), invert(motion.pose_after(0.1)), atol=1e-9)
 

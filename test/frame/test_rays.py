@@ -1,4 +1,4 @@
-"""How points were measured stays known while they are moved, merged and augmented."""
+"""Rays stay with their points while the points are moved, merged and augmented."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def cloud(seed: int = 0, count: int = 40) -> np.ndarray:
     return points.astype(np.float32)
 
 
-def test_all_finite_points_stay_and_know_where_they_came_from():
+def test_whole_clouds_keep_all_finite_points_with_their_rays():
     bad = cloud()
     bad[3], bad[5, 3] = np.nan, np.inf
     scans = {
@@ -44,7 +44,7 @@ def test_all_finite_points_stay_and_know_where_they_came_from():
     assert len(np.unique(rays.units)) == 2
 
 
-def test_the_points_of_a_network_that_looks_at_the_grid_alone_are_among_them():
+def test_whole_clouds_contain_the_points_inside_the_grid():
     frame = Frame(0, {"a": LidarScan(cloud(), POSE)})
     whole = prepare(frame, Config(), whole_clouds=True)
     inside, expected = whole.within(Config().grid), prepare(frame, Config())
@@ -52,7 +52,7 @@ def test_the_points_of_a_network_that_looks_at_the_grid_alone_are_among_them():
     assert np.array_equal(inside.points, expected.points)
 
 
-def test_units_at_one_place_are_one_unit_whatever_their_number_and_cloud():
+def test_units_with_the_same_pose_are_one_unit_across_numbers_and_clouds():
     first, second = transform(None, (1, 0, 0)), transform(rotation_z(1), (0, 1, 0))
     numbers = np.arange(40) % 2
     scans = {
@@ -71,13 +71,13 @@ def test_units_at_one_place_are_one_unit_whatever_their_number_and_cloud():
         assert np.allclose(sample.rays.points[:40][own], seen, atol=1e-4)
 
 
-def test_units_without_poses_are_seen_from_the_lidar():
+def test_rays_of_units_without_poses_start_at_the_lidar():
     scan = LidarScan(cloud(), POSE, {"unit": np.arange(40) % 5})
     rays = prepare(Frame(0, {"a": scan}), Config(), whole_clouds=True).rays
     assert not rays.units.any() and np.array_equal(rays.points, scan.points[:, :3])
 
 
-def test_the_motion_of_the_vehicle_moves_the_points_and_not_their_rays():
+def test_the_motion_of_the_vehicle_moves_the_points_but_not_their_rays():
     times = np.linspace(-0.05, 0.05, 40).astype(np.float32)
     scan = LidarScan(cloud(), POSE, {"time": times})
     motion = EgoMotion((20, 0, 0), (0, 0, 0.3))

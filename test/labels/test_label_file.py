@@ -1,4 +1,4 @@
-"""A label set's file is read, or refused with its name and the place."""
+"""The file of a label set is read, or refused with its name and the wrong setting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bev_semseg_ros.labels import load_label_set
 
 
 class Plain(yaml.SafeDumper):
-    """Writes values that stand in several places once for each, without aliases."""
+    """Writes shared values in full wherever they occur, without aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -30,7 +30,7 @@ def test_properties_of_box_classes_are_read_and_have_defaults(tmp_path):
     assert labels.colors.tolist() == [[1, 2, 3], [4, 5, 6]]
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.yaml"):
         load_label_set(tmp_path / "none.yaml")
 
@@ -175,7 +175,7 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, text, reason):
 @pytest.mark.parametrize(
     "place", ["classes: {car: {color: *i}}", "coarser: {groups_6: {other: *i}}"]
 )
-def test_a_small_file_cannot_stand_for_billions_of_values(tmp_path, place):
+def test_nested_aliases_for_billions_of_values_are_refused(tmp_path, place):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
     for former, name in zip("abcdefgh", "bcdefghi", strict=True):
         lines.append(f"{name}: &{name} [{', '.join([f'*{former}'] * 10)}]")

@@ -1,4 +1,4 @@
-"""A label set's classes and colours, and the check of its values."""
+"""The classes and colours of a label set, and the check of its values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_ignored_pixels_are_painted_black():
     assert colors.tolist() == [[[128, 64, 128], [0, 0, 0]]]
 
 
-def test_an_unknown_class_is_named_with_those_that_are_known():
+def test_an_unknown_class_is_named_with_the_known_ones():
     with pytest.raises(ValueError, match=r"'Ufo'.*kitti_boxes.*Person_sitting"):
         load_label_set("kitti_boxes").index("Ufo")
 
@@ -62,26 +62,26 @@ def test_an_unknown_class_is_named_with_those_that_are_known():
         ({"finer": [1]}, ""),
     ],
 )
-def test_a_damaged_set_of_a_checkpoint_is_refused(change, reason):
+def test_a_damaged_label_set_of_a_checkpoint_is_refused(change, reason):
     values = load_label_set("driving_13").to_dict() | change
     with pytest.raises(ValueError, match=f"^damaged label set.*{reason}"):
         LabelSet.from_dict(values)
 
 
-def test_a_part_that_a_checkpoint_lacks_is_named():
+def test_a_missing_field_in_a_checkpoint_is_named():
     values = load_label_set("driving_13").to_dict()
     del values["neutral"]
     with pytest.raises(ValueError, match=r"damaged label set.*neutral"):
         LabelSet.from_dict(values)
 
 
-def test_a_set_of_an_older_checkpoint_says_nothing_of_ignored_boxes():
+def test_a_label_set_of_an_older_checkpoint_may_lack_ignored_in():
     values = load_label_set("driving_13").to_dict()
     del values["ignored_in"]
     assert LabelSet.from_dict(values) == load_label_set("driving_13")
 
 
-def test_a_set_that_is_made_in_python_is_checked_too():
+def test_a_label_set_made_in_python_is_checked_too():
     with pytest.raises(ValueError, match=r"label set own: classes\.car\.color"):
         LabelSet("own", ("car",), [[0, 0, 256]])
     with pytest.raises(ValueError, match="label set own: colors: 1 values for 2 classes"):

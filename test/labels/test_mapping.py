@@ -10,7 +10,7 @@ from bev_semseg_ros.labels import MASK_IGNORED, load_label_set, shared_label_set
 from bev_semseg_ros.model.tasks.label_view import view_of
 
 
-def test_a_set_between_two_others_leads_from_one_to_the_other():
+def test_classes_are_mapped_by_way_of_a_set_in_between():
     found = names_in(load_label_set("a2d2_38"), load_label_set("camvid_11"))
     assert (found["Solid line"], found["Truck"], found["Ego car"]) == ("road", "car", "ignored")
 
@@ -34,17 +34,17 @@ def test_a_mask_keeps_its_ignored_pixels_in_another_set():
         ("kitti_boxes", "groups_6", None),
     ],
 )
-def test_two_sets_meet_in_the_finest_that_both_map_to(first, second, shared):
+def test_the_shared_set_of_two_is_the_finest_that_both_map_to(first, second, shared):
     found = shared_label_set(load_label_set(first), load_label_set(second))
     assert (found and found.name) == shared
 
 
-def test_the_sets_of_different_tasks_do_not_map_and_the_message_says_what_to_add():
+def test_the_error_for_sets_without_a_mapping_says_what_to_add():
     with pytest.raises(ValueError, match=r"boxes_4 does not map to groups_6.*coarser.*finer"):
         load_label_set("boxes_4").mapping_to(load_label_set("groups_6"))
 
 
-def test_a_file_of_ones_own_with_a_coarser_set_meets_every_set_that_has_it_too(tmp_path):
+def test_a_custom_set_shares_its_coarser_set_with_every_set_that_maps_to_it(tmp_path):
     path = write_set(
         tmp_path,
         ["lane", "car", "tree", "junk"],
@@ -64,7 +64,7 @@ def test_a_file_of_ones_own_with_a_coarser_set_meets_every_set_that_has_it_too(t
     assert shared_label_set(labels, load_label_set("a2d2_38")) == load_label_set("groups_6")
 
 
-def test_sets_of_one_name_that_map_differently_are_not_the_same(tmp_path):
+def test_sets_with_the_same_name_and_different_mappings_are_not_equal(tmp_path):
     groups = load_label_set("groups_6")
     sets = []
     for folder, coarser in (
@@ -80,7 +80,7 @@ def test_sets_of_one_name_that_map_differently_are_not_the_same(tmp_path):
         assert mapping.tolist() == labels.mapping_to(groups).tolist()
 
 
-def test_coarser_sets_are_all_that_a_set_maps_to_finest_first(tmp_path):
+def test_coarser_sets_lists_all_sets_that_a_set_maps_to_finest_first(tmp_path):
     classes = load_label_set("a2d2_38").classes
     united = {name: [f"my {name}"] for name in classes}
     own = load_label_set(
@@ -91,7 +91,7 @@ def test_coarser_sets_are_all_that_a_set_maps_to_finest_first(tmp_path):
     assert all(own.maps_to(load_label_set(name)) for name in names)
 
 
-def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):
+def test_a_custom_set_can_merge_the_classes_of_a_finer_set(tmp_path):
     classes = load_label_set("driving_13").classes
     drivable = ["road", "lane_marking"]
     rest = [name for name in classes if name not in (*drivable, "sky")]
@@ -104,7 +104,7 @@ def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):
     found = names_in(load_label_set("driving_13"), labels)
     assert {name for name, each in found.items() if each == "drivable"} == set(drivable)
     assert found["sky"] == "ignored"
-    # By way of driving_13, labels of A2D2 have these classes, too.
+    # By way of driving_13, A2D2's classes map to these classes too.
     by_way = names_in(load_label_set("a2d2_38"), labels)
     assert (by_way["Solid line"], by_way["Sky"], by_way["Ego car"]) == (
         "drivable",
@@ -113,7 +113,7 @@ def test_a_file_of_ones_own_can_unite_the_classes_of_a_finer_set(tmp_path):
     )
 
 
-def test_boxes_of_a_class_can_be_ignored_in_a_coarser_set_and_count_in_their_own():
+def test_boxes_of_a_class_can_be_ignored_only_in_a_coarser_set():
     labels, four = load_label_set("kitti_boxes"), load_label_set("boxes_4")
     assert [labels.classes[i] for i in np.flatnonzero(labels.ignored_boxes(four))] == [
         "Person_sitting"
@@ -122,7 +122,7 @@ def test_boxes_of_a_class_can_be_ignored_in_a_coarser_set_and_count_in_their_own
     assert not labels.ignored_boxes(labels).any()
 
 
-def test_boxes_that_a_set_between_two_others_ignores_stay_ignored(tmp_path):
+def test_boxes_ignored_by_a_set_in_between_stay_ignored(tmp_path):
     united = {"Car": ["sedan"], "Person_sitting": ["guest"], "Pedestrian": ["visitor", "child"]}
     path = write_set(
         tmp_path,

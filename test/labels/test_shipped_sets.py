@@ -1,4 +1,4 @@
-"""The shipped label sets say what they should."""
+"""The contents of the shipped label sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIZES = {
     "kitti_boxes": 8,
 }
 
-# Classes of A2D2 -> their class in driving_13 and their group, as version 0.1 had them.
+# Class of A2D2 -> its classes in driving_13 and groups_6, the same as in version 0.1.
 A2D2_CATEGORIES = {
     "RD normal street": ("road", "road"),
     "Drivable cobblestone": ("road", "road"),
@@ -113,7 +113,7 @@ BOX_CLASSES = {
 }
 
 
-def test_the_shipped_sets_are_those_that_the_documentation_names():
+def test_the_shipped_sets_have_the_expected_names_and_sizes():
     assert {name: len(load_label_set(name)) for name in shipped_label_sets()} == SIZES
 
 
@@ -126,7 +126,7 @@ def test_every_class_of_a_shipped_set_has_a_colour_of_its_own(name):
 
 
 @pytest.mark.parametrize("name", sorted(SIZES))
-def test_a_set_survives_the_way_through_a_checkpoint(name):
+def test_a_set_round_trips_through_a_checkpoint(name):
     labels = load_label_set(name)
     back = LabelSet.from_dict(labels.to_dict())
     assert back == labels and back.to_dict() == labels.to_dict()
@@ -134,21 +134,21 @@ def test_a_set_survives_the_way_through_a_checkpoint(name):
         np.testing.assert_array_equal(back.mapping_to(other), labels.mapping_to(other))
 
 
-def test_the_categories_of_a2d2_map_to_the_13_classes_and_the_six_groups_as_they_did():
+def test_a2d2_categories_map_to_driving_13_and_groups_6():
     labels, classes = load_label_set("a2d2_38"), load_label_set("driving_13")
     groups = load_label_set("groups_6")
     assert names_in(labels, classes) == {name: each for name, (each, _) in A2D2_CATEGORIES.items()}
     assert names_in(labels, groups) == {name: group for name, (_, group) in A2D2_CATEGORIES.items()}
 
 
-def test_the_13_classes_map_to_the_six_groups_and_to_camvid():
+def test_driving_13_maps_to_groups_6_and_camvid_11():
     labels = load_label_set("driving_13")
     assert names_in(labels, load_label_set("groups_6")) == GROUP_OF_CLASS
     assert names_in(labels, load_label_set("camvid_11")) == CAMVID_CLASS
 
 
 @pytest.mark.parametrize("name", sorted(BOX_CLASSES))
-def test_the_box_classes_of_the_data_sets_map_to_the_four_as_they_did(name):
+def test_box_classes_of_the_data_sets_map_to_boxes_4(name):
     assert names_in(load_label_set(name), load_label_set("boxes_4")) == BOX_CLASSES[name]
 
 
@@ -159,7 +159,7 @@ def test_every_class_of_a_coarser_set_is_reached(name):
         assert set(names_in(labels, other).values()) - {"ignored", "none"} == set(other.classes)
 
 
-def test_the_group_of_a_category_is_that_of_its_class_but_for_small_vehicles():
+def test_only_small_vehicles_have_another_group_than_their_class():
     labels, classes = load_label_set("a2d2_38"), load_label_set("driving_13")
     groups = load_label_set("groups_6")
     by_way = {
@@ -169,7 +169,7 @@ def test_the_group_of_a_category_is_that_of_its_class_but_for_small_vehicles():
     assert [name for name in direct if direct[name] != by_way[name]] == ["Small vehicles"]
 
 
-def test_what_the_simulator_writes_reads_back_as_the_same_class():
+def test_classes_written_by_the_simulator_read_back_unchanged():
     found = names_in(load_label_set("a2d2_38"), load_label_set("driving_13"))
     for name, category in A2D2_CATEGORY.items():
         assert found[category.removesuffix(" 1")] == name
@@ -181,7 +181,7 @@ def test_an_unknown_set_lists_the_shipped_ones():
         load_label_set("driving_14")
 
 
-def test_the_real_class_lists_hold_exactly_these_categories(real_data):
+def test_the_real_class_lists_contain_exactly_the_classes_of_a2d2_38(real_data):
     paths = list((real_data / "a2d2").glob("*/class_list.json"))
     if not paths:
         pytest.skip(f"no real data: no class_list.json in {real_data / 'a2d2'}")

@@ -24,7 +24,7 @@ def test_boxes_lie_in_the_ego_frame(root):
     np.testing.assert_allclose(annotation.boxes.centers[0], [10, 1, 0.8], atol=1e-12)
 
 
-def test_vehicles_of_no_class_are_ignored_and_bicycles_are_no_object(root):
+def test_vehicles_without_a_class_are_ignored_and_bicycles_give_no_box(root):
     annotation = A2D2Dataset(root)[0][1].with_labels(box_labels=FOUR)
     assert annotation.boxes.labels.tolist() == [0, BOX_IGNORED]
     assert annotation.ignored.tolist() == [False, True]

@@ -21,7 +21,7 @@ BOTH = ["front_center", "side_left"]
 
 @pytest.fixture
 def drive(tmp_path):
-    """Three moments 100 ms apart, which the two cameras number differently."""
+    """Return a data set of three moments, 100 ms apart, which two cameras number differently."""
     tiny_data.write_a2d2_rig(tmp_path)
     for moment in range(3):
         time_us = TIME_US + 100_000 * moment
@@ -37,7 +37,7 @@ def side_file(root, part, number=41):
 
 
 def write_measurements(path, azimuths, times_us, lidar=0):
-    """Replace the points of a file by some that one lidar measured."""
+    """Replace the points of a file with measurements of one lidar."""
     count = len(azimuths)
     np.savez(
         path,
@@ -50,7 +50,7 @@ def write_measurements(path, azimuths, times_us, lidar=0):
 
 
 def name_lidars(path, names):
-    """Write which lidar has which number into a sidecar."""
+    """Write the names of lidars, by their numbers, into a sidecar."""
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"lidar_ids": names}))
 
@@ -83,7 +83,7 @@ def test_boxes_are_those_of_the_front_centre_camera(drive):
     assert annotation.boxes is not None and frame.missing == ()
 
 
-def test_a_camera_without_boxes_does_not_miss_them(drive):
+def test_a_camera_without_box_files_has_nothing_missing(drive):
     for number in (39, 40, 41):
         side_file(drive, "boxes", number).unlink()
     frame, annotation = A2D2Dataset(drive, ["side_left"])[0]
@@ -91,7 +91,7 @@ def test_a_camera_without_boxes_does_not_miss_them(drive):
 
 
 @pytest.mark.parametrize("part", ["image", "lidar", "mask"])
-def test_a_missing_file_of_the_side_camera_is_named_and_the_rest_given(drive, part):
+def test_a_missing_file_of_the_side_camera_is_named_and_the_rest_is_read(drive, part):
     side_file(drive, part).unlink()
     frame, annotation = A2D2Dataset(drive, BOTH)[0]
     assert frame.missing == (f"side_left {part}",)
@@ -105,7 +105,7 @@ def test_a_missing_file_of_the_side_camera_is_named_and_the_rest_given(drive, pa
 
 
 @pytest.mark.parametrize("delay_us, is_found", [(49_000, True), (-49_000, True), (51_000, False)])
-def test_a_frame_farther_than_half_a_period_shows_another_moment(tmp_path, delay_us, is_found):
+def test_frames_more_than_half_a_period_apart_are_not_matched(tmp_path, delay_us, is_found):
     tiny_data.write_a2d2_rig(tmp_path)
     for moment in range(2):
         time_us = TIME_US + 100_000 * moment
@@ -120,7 +120,7 @@ def test_a_frame_farther_than_half_a_period_shows_another_moment(tmp_path, delay
     assert ("side_left" in annotation.masks) is is_found
 
 
-def test_frames_far_apart_are_not_matched_with_what_lies_between(tmp_path):
+def test_a_side_frame_between_two_distant_frames_is_not_matched(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path)
     for moment in range(2):
         time_us = TIME_US + 2_000_000 * moment
@@ -142,7 +142,7 @@ def test_a_side_frame_without_a_sidecar_is_matched_by_its_points(drive):
     assert frame.cameras["side_left"].image is not None
 
 
-def test_what_two_cameras_see_comes_once_with_the_reference_camera(drive):
+def test_points_seen_by_two_cameras_appear_only_with_the_reference_camera(drive):
     write_measurements(tiny_data.a2d2_file(drive, "lidar"), [0.1, 0.2, 0.3], [10, 11, 12], lidar=3)
     write_measurements(side_file(drive, "lidar"), [0.2, 0.3, 0.3, 0.4], [11, 12, 13, 12], lidar=1)
     # The number of a lidar differs between the sidecars.
@@ -153,11 +153,11 @@ def test_what_two_cameras_see_comes_once_with_the_reference_camera(drive):
     side = frame.lidars["side_left"]
     np.testing.assert_array_equal(side.points[:, 0], [5 + 6, 5 + 9])  # the last two
     assert {len(values) for values in side.attributes.values()} == {2}
-    frame, _ = A2D2Dataset(drive, BOTH[::-1])[2]  # the frames of the side camera run backwards
+    frame, _ = A2D2Dataset(drive, BOTH[::-1])[2]  # the side camera numbers its frames in reverse
     assert [len(scan.points) for scan in frame.lidars.values()] == [4, 1]
 
 
-def test_points_of_two_lidars_at_one_time_both_stay(drive):
+def test_points_of_two_lidars_at_the_same_time_are_all_kept(drive):
     write_measurements(tiny_data.a2d2_file(drive, "lidar"), [0.1, 0.2], [10, 11])
     write_measurements(side_file(drive, "lidar"), [0.1, 0.2], [10, 11])
     name_lidars(tiny_data.a2d2_file(drive, "sidecar"), {"0": "front_left"})
@@ -166,7 +166,7 @@ def test_points_of_two_lidars_at_one_time_both_stay(drive):
     assert [len(scan.points) for scan in frame.lidars.values()] == [2, 2]
 
 
-def test_points_whose_lidar_is_unknown_stay(drive):
+def test_points_of_unknown_lidars_are_kept(drive):
     for path in (tiny_data.a2d2_file(drive, "lidar"), side_file(drive, "lidar")):
         write_measurements(path, [0.1, 0.2], [TIME_US, TIME_US])
     side_file(drive, "sidecar").unlink()
@@ -193,7 +193,7 @@ def test_masks_of_different_label_sets_are_refused(drive):
         A2D2Dataset(drive, BOTH)[0]
 
 
-def test_all_means_the_cameras_that_have_files(drive):
+def test_all_selects_the_cameras_that_have_files(drive):
     assert list(open_dataset(drive, cameras="all")[0][0].cameras) == BOTH
     assert list(open_dataset(drive, cameras=["all"])[0][0].cameras) == BOTH
 
@@ -207,7 +207,7 @@ def test_a_single_camera_is_called_camera(drive):
     assert alone.camera.distortion_model == "equidistant"
 
 
-def test_an_unknown_camera_is_named_with_those_there_are(drive):
+def test_an_unknown_camera_is_named_with_the_available_ones(drive):
     with pytest.raises(ValueError, match="'roof', expected all or some of front_center, side_left"):
         open_dataset(drive, cameras=["front_center", "roof"])
 

@@ -13,7 +13,7 @@ from bev_semseg_ros.frame import POINT_ATTRIBUTES
 from bev_semseg_ros.labels import MASK_IGNORED
 
 
-def test_intensity_is_reflectance_of_255(root):
+def test_intensity_is_reflectance_divided_by_255(root):
     path = tiny_data.a2d2_file(root, "lidar")
     frame, _ = A2D2Dataset(root)[0]
     np.testing.assert_allclose(frame.points[:, 3], np.load(path)["reflectance"] / 255, rtol=1e-6)
@@ -31,7 +31,7 @@ def test_points_carry_their_lidar_and_their_time(root):
     np.testing.assert_allclose(frame.point_attributes["time"], 0.001 * np.arange(-11, 1), atol=1e-7)
 
 
-def test_each_lidar_of_a_cloud_has_its_pose_if_the_calibration_knows_it(root):
+def test_units_of_a_cloud_have_poses_if_the_calibration_lists_their_lidars(root):
     frame, _ = A2D2Dataset(root)[0]
     assert dict(frame.lidar.lidar_from_unit) == {}
     path = root / "cams_lidars.json"
@@ -51,7 +51,7 @@ def test_each_lidar_of_a_cloud_has_its_pose_if_the_calibration_knows_it(root):
         A2D2Dataset(root)
 
 
-def test_a_lidar_has_one_number_in_all_frames_whatever_their_sidecars_call_it(root):
+def test_a_lidar_has_the_same_number_in_all_frames_whatever_their_sidecars_say(root):
     path = root / "cams_lidars.json"
     calibration = json.loads(path.read_text())
     view = calibration["cameras"]["front_center"]["view"]
@@ -65,11 +65,11 @@ def test_a_lidar_has_one_number_in_all_frames_whatever_their_sidecars_call_it(ro
         sidecar = tiny_data.a2d2_file(root, "sidecar", number=number)
         sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), "lidar_ids": names}))
     first, second = (frame.point_attributes["unit"] for frame, _ in A2D2Dataset(root))
-    # The calibration lists rear (0) and front_left (1); it does not know the others.
+    # The calibration lists rear (0) and front_left (1), but not the others.
     assert first[:3].tolist() == [1, 0, 4] and second[:3].tolist() == [0, 3, 1]
 
 
-def test_points_that_are_left_out_take_their_attributes_along(root):
+def test_attributes_of_removed_points_are_removed_too(root):
     path = tiny_data.a2d2_file(root, "lidar")
     arrays = dict(np.load(path))
     arrays["lidar_id"] = np.arange(12)
@@ -111,14 +111,14 @@ def test_wrong_arrays_are_refused_with_what_was_expected(tmp_path, arrays, messa
         read_points(path)
 
 
-def test_a_single_array_is_no_archive(tmp_path):
+def test_a_single_array_instead_of_an_archive_is_refused(tmp_path):
     np.save(tmp_path / "cloud.npy", np.zeros((4, 3)))
     (tmp_path / "cloud.npy").rename(tmp_path / "cloud.npz")
     with pytest.raises(ValueError, match=r"cloud\.npz: .*npz archive"):
         read_points(tmp_path / "cloud.npz")
 
 
-def test_an_archive_that_unpacks_to_something_huge_is_refused_before(tmp_path, monkeypatch):
+def test_an_archive_with_huge_content_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     path = tmp_path / "cloud.npz"
     np.savez_compressed(path, points=np.zeros((100_000, 3)), reflectance=np.zeros(100_000))
     assert path.stat().st_size < 100_000
@@ -127,21 +127,21 @@ def test_an_archive_that_unpacks_to_something_huge_is_refused_before(tmp_path, m
         read_points(path)
 
 
-def test_an_archive_packed_in_an_unknown_way_is_named(tmp_path):
+def test_an_archive_with_an_unknown_compression_method_is_named(tmp_path):
     path = tmp_path / "cloud.npz"
     np.savez(path, points=np.zeros((4, 3)), reflectance=np.zeros(4))
     content = bytearray(path.read_bytes())
     for signature, offset in (
         (b"PK\x03\x04", 8),
         (b"PK\x01\x02", 10),
-    ):  # the method, in both of a zip's headers
+    ):  # the compression method, in both headers of the zip file
         content[content.index(signature) + offset] = 77
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"cloud\.npz: .*compression method"):
         read_points(path)
 
 
-def test_keys_of_the_sequences_are_understood_and_invalid_points_left_out(tmp_path):
+def test_keys_of_the_a2d2_sequences_are_read_and_invalid_points_are_left_out(tmp_path):
     points = np.arange(9.0).reshape(3, 3)
     np.savez(
         tmp_path / "cloud.npz",
@@ -158,7 +158,7 @@ def test_keys_of_the_sequences_are_understood_and_invalid_points_left_out(tmp_pa
     assert cloud.times_us.tolist() == [3, 5] and cloud.newest_us == 5
 
 
-def test_points_without_a_class_are_not_taken_for_the_first_one(root):
+def test_points_without_a_valid_class_are_ignored(root):
     path = tiny_data.a2d2_file(root, "lidar")
     arrays = dict(np.load(path))
     arrays["semantic"] = np.array([-1, np.nan, 300, 2, *np.zeros(8)])

@@ -14,7 +14,7 @@ from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.labels import load_label_set
 
 
-def test_frame_has_everything(root):
+def test_a_complete_frame_is_read(root):
     frame, annotation = A2D2Dataset(root)[0]
     assert frame.missing == ()
     assert (frame.name, frame.scene) == ("20180807145028_000000007", "20180807_145028")
@@ -55,7 +55,7 @@ def test_labels_are_in_the_classes_of_a2d2(root):
 
 
 @pytest.mark.parametrize("part", ["image", "sidecar", "lidar", "mask", "boxes"])
-def test_missing_file_is_named_and_the_rest_given(root, part):
+def test_a_missing_file_is_named_and_the_rest_is_read(root, part):
     tiny_data.a2d2_file(root, part).unlink()
     frame, annotation = A2D2Dataset(root)[0]
     assert frame.missing == (part,)
@@ -68,7 +68,7 @@ def test_missing_file_is_named_and_the_rest_given(root, part):
     assert [name for name, is_absent in absent.items() if is_absent] == [part] * (part != "sidecar")
 
 
-def test_without_sidecar_the_points_tell_the_time(root):
+def test_without_a_sidecar_the_points_give_the_timestamp(root):
     tiny_data.a2d2_file(root, "sidecar").unlink()
     assert A2D2Dataset(root)[0][0].timestamp_ns == (1_533_647_182_922_733 - 5) * 1000
 

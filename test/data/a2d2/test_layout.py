@@ -9,7 +9,7 @@ from support import tiny_data
 from bev_semseg_ros.data.a2d2 import A2D2Dataset
 
 
-def test_frame_of_two_subsets_is_given_once_with_the_files_of_both(root):
+def test_a_frame_in_two_subsets_is_read_once_with_the_files_of_both(root):
     tiny_data.write_a2d2_frame(root, subset="camera_lidar_semantic")
     tiny_data.a2d2_file(root, "image").unlink()  # the semantic subset still has it
     dataset = A2D2Dataset(root)
@@ -17,7 +17,7 @@ def test_frame_of_two_subsets_is_given_once_with_the_files_of_both(root):
     assert dataset[0][0].missing == () and len(dataset[0][1].boxes) == 3
 
 
-def test_a_subset_in_a_folder_of_its_own_name_is_read_with_the_other(root, tmp_path):
+def test_a_subset_nested_in_a_folder_of_the_same_name_is_read(root, tmp_path):
     tiny_data.write_a2d2_frame(root, subset="camera_lidar_semantic", number=8)
     subset = root / "camera_lidar_semantic_bboxes"
     subset.rename(root / "unpacked")
@@ -27,14 +27,14 @@ def test_a_subset_in_a_folder_of_its_own_name_is_read_with_the_other(root, tmp_p
     assert [len(dataset[index][1].boxes or ()) for index in range(len(dataset))] == [3, 0]
 
 
-def test_hidden_files_that_macos_adds_are_no_frames(root):
+def test_hidden_files_of_macos_are_not_read_as_frames(root):
     for file in [file for file in root.rglob("2018*.*") if file.is_file()]:
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
     dataset = A2D2Dataset(root)
     assert len(dataset) == 1 and dataset[0][0].missing == ()
 
 
-def test_semantic_subset_has_no_boxes_and_misses_none(tmp_path):
+def test_the_semantic_subset_has_no_boxes_and_nothing_missing(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path)
     tiny_data.write_a2d2_frame(tmp_path, subset="camera_lidar_semantic")
     frame, annotation = A2D2Dataset(tmp_path)[0]
@@ -52,7 +52,7 @@ def test_root_subset_and_scene_open_alike(root, below):
 @pytest.mark.parametrize(
     "below", ["", "camera_lidar_semantic_bboxes", "camera_lidar_semantic_bboxes/20180807_145028"]
 )
-def test_the_working_folder_opens_as_a_dot(root, below, monkeypatch):
+def test_the_current_folder_can_be_opened_as_a_dot(root, below, monkeypatch):
     monkeypatch.chdir(root / below)
     frame, annotation = A2D2Dataset(".")[0]
     assert frame.scene == "20180807_145028" and len(annotation.boxes) == 3
@@ -75,7 +75,7 @@ def test_images_stored_as_jpeg_are_read(root):
     assert frame.missing == () and frame.image.shape == (40, 64, 3)
 
 
-def test_data_of_another_camera_alone_say_which(tmp_path):
+def test_data_of_only_another_camera_are_refused_with_its_name(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path)
     tiny_data.write_a2d2_frame(tmp_path, camera="side_left")
     with pytest.raises(
@@ -84,7 +84,7 @@ def test_data_of_another_camera_alone_say_which(tmp_path):
         A2D2Dataset(tmp_path)
 
 
-def test_renamed_files_are_named_with_what_was_expected(root):
+def test_unexpected_file_names_are_refused_with_the_expected_ones(root):
     scene = root / "camera_lidar_semantic_bboxes" / "20180807_145028"
     for file in [path for path in scene.rglob("*") if path.is_file()]:
         file.rename(file.with_name(f"7{file.suffix}"))

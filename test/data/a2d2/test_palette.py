@@ -34,7 +34,7 @@ def test_unknown_colour_is_named_with_file_and_pixel(root):
         A2D2Dataset(root)[0]
 
 
-def test_masks_that_tell_fewer_classes_apart_say_which(root):
+def test_masks_with_fewer_classes_name_their_label_set(root):
     path = tiny_data.a2d2_file(root, "mask").parents[3] / "mask_labels.json"
     path.write_text('{"label_set": "driving_13"}')
     _, annotation = A2D2Dataset(root)[0]

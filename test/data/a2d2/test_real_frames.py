@@ -77,7 +77,7 @@ def test_real_headings_point_from_rear_to_front(real, real_data):
             rear, front = apply(frame.ego_from_lidar, np.array(box["3d_points"]))[:2]
             axes.add(tuple(np.round(box["axis"])))
             assert abs(np.angle(np.exp(1j * (yaw - np.arctan2(*(front - rear)[1::-1]))))) < 1e-3
-    assert len(axes) == 3  # up, down, and (1, 0, 0) without a turn
+    assert len(axes) == 3  # up, down, and (1, 0, 0) without a rotation
 
 
 def test_real_boxes_project_to_their_2d_boxes(real, real_data):
@@ -88,7 +88,7 @@ def test_real_boxes_project_to_their_2d_boxes(real, real_data):
     assert np.median(errors) < 4  # tilt is dropped in the ego frame; some 2d_bbox are plainly wrong
 
 
-def test_real_label_undistorted_once_lies_on_its_image(real, real_data):
+def test_real_labels_undistorted_once_match_their_images(real, real_data):
     hits = []  # per frame: hits with the label undistorted zero, one and two times
     counts = []
     for frame, annotation in real:
@@ -113,7 +113,7 @@ def test_real_label_undistorted_once_lies_on_its_image(real, real_data):
     assert (once > zero).all() and (once > twice).all() and len(counts) == 4
 
 
-def test_real_pixels_of_known_colours_are_not_lost(real, real_data):
+def test_only_real_pixels_of_ignored_categories_are_ignored(real, real_data):
     for frame, annotation in real:
         if annotation.mask is None:
             continue
@@ -131,7 +131,7 @@ def test_real_pixels_of_known_colours_are_not_lost(real, real_data):
             assert ((mask == MASK_IGNORED) == np.isin(packed, ignored)).all()
 
 
-def test_real_points_were_measured_about_when_the_image_was_taken(real):
+def test_real_points_are_measured_close_to_the_time_of_the_image(real):
     for frame, _ in real:
         attributes = frame.point_attributes
         assert set(attributes) == {"unit", "time"}
@@ -139,7 +139,7 @@ def test_real_points_were_measured_about_when_the_image_was_taken(real):
         assert np.abs(attributes["time"]).max() < 0.2 and len(np.unique(attributes["unit"])) > 1
 
 
-def test_real_measurements_are_told_apart(real_data):
+def test_identifiers_of_real_measurements_are_unique(real_data):
     for path in sorted((real_data / "a2d2").glob("*/*/lidar/*/*.npz")):
         cloud = read_points(path)
         found = cloud.measurements({number: f"lidar {number}" for number in range(5)})

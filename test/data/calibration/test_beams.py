@@ -35,7 +35,7 @@ def test_beams_round_trip(beams, tmp_path):
     assert load_calibration(tmp_path / "rig.yaml").lidars[LIDAR].beams == beams
 
 
-def test_a_file_without_beams_has_none_and_is_written_without(tmp_path):
+def test_a_file_without_beams_is_read_and_written_without_them(tmp_path):
     tree = yaml.safe_load(EXAMPLE.read_text())
     del tree["lidar"]["beams"]
     (tmp_path / "rig.yaml").write_text(yaml.safe_dump(tree))
@@ -63,7 +63,7 @@ def test_a_file_without_beams_has_none_and_is_written_without(tmp_path):
         ({"azimuths": [0, 400]}, "beams.azimuths: expected the first and the last angle"),
     ],
 )
-def test_wrong_beams_name_file_and_setting(beams, message, tmp_path):
+def test_the_error_for_wrong_beams_names_file_and_setting(beams, message, tmp_path):
     tree = yaml.safe_load(EXAMPLE.read_text())
     tree["lidar"]["beams"] = beams
     (tmp_path / "rig.yaml").write_text(yaml.safe_dump(tree))
@@ -84,7 +84,7 @@ def comments(text: str) -> list[str]:
     [(EXAMPLE, [LIDAR]), (RIG_EXAMPLE, ["rear"]), (RIG_EXAMPLE, ["roof", "rear"])],
 )
 @pytest.mark.parametrize("has_beams", [True, False])
-def test_beams_are_written_into_a_file_whose_rest_stays(example, names, has_beams, tmp_path):
+def test_writing_beams_leaves_the_rest_of_the_file_unchanged(example, names, has_beams, tmp_path):
     path = tmp_path / "rig.yaml"
     text = example.read_text() if has_beams else without_beams(example.read_text())
     path.write_text(text)
@@ -126,7 +126,7 @@ def test_beams_are_written_into_sections_of_any_style(old, tmp_path):
         ("calib.txt", LIDAR, "calib.txt: only"),
     ],
 )
-def test_a_file_that_cannot_hold_the_beams_stays_as_it_is(name, lidar, message, tmp_path: Path):
+def test_a_file_that_cannot_hold_the_beams_is_left_unchanged(name, lidar, message, tmp_path: Path):
     path = tmp_path / name
     path.write_text(EXAMPLE.read_text())
     with pytest.raises(ValueError, match=message):

@@ -40,7 +40,9 @@ EXAMPLE = ROOT / "config" / "calibration_example.yaml"
         pytest.param("", [], "none", [0] * 5, id="nothing at all"),
     ],
 )
-def test_a_lens_is_known_by_any_of_its_names_and_lengths(name, given, model, taken) -> None:
+def test_distortion_is_read_under_any_name_and_length_of_its_model(
+    name, given, model, taken
+) -> None:
     found, coefficients = read_distortion(name, given)
     assert found == model
     np.testing.assert_array_equal(coefficients, taken)
@@ -57,14 +59,14 @@ def test_a_lens_is_known_by_any_of_its_names_and_lengths(name, given, model, tak
         ("", FOUR, "4 coefficients and no distortion model, which may be plumb_bob or equidistant"),
     ],
 )
-def test_a_lens_that_may_be_another_one_is_refused(name, given, said) -> None:
+def test_unknown_or_ambiguous_distortion_is_refused(name, given, said) -> None:
     with pytest.raises(ValueError, match=said):
         read_distortion(name, given)
 
 
 @pytest.mark.parametrize("zeros", [3, 7])
-def test_zeros_behind_bend_the_image_as_they_did_before(zeros: int) -> None:
-    """OpenCV itself takes the zeros for a rational polynomial; the pixels must be the same."""
+def test_trailing_zeros_do_not_change_the_distortion(zeros: int) -> None:
+    """OpenCV reads the longer list as a rational polynomial; the pixels must be the same."""
     matrix = np.array([[500.0, 0, 320], [0, 510, 200], [0, 0, 1]])
     padded = np.array([*FIVE, *[0.0] * zeros])
     _, coefficients = read_distortion("plumb_bob", padded)
@@ -78,7 +80,7 @@ def test_zeros_behind_bend_the_image_as_they_did_before(zeros: int) -> None:
     ("name", "given", "model"),
     [("fisheye", [*FOUR, 0], "equidistant"), ("plumb_bob", [*FIVE, 0, 0, 0], "plumb_bob")],
 )
-def test_a_calibration_file_may_name_the_lens_as_a_driver_does(
+def test_a_calibration_file_may_name_the_distortion_model_as_a_driver_does(
     tmp_path: Path, name: str, given: list[float], model: str
 ) -> None:
     tree = yaml.safe_load(EXAMPLE.read_text())

@@ -1,4 +1,4 @@
-"""What is read in place of our own YAML: the calibrations of data sets, and nothing else."""
+"""Calibrations of data sets are read in place of our own YAML; other files are refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_each_layout(root) -> dict[str, Path]:
 
 @pytest.mark.parametrize("name", ["a2d2", "kitti", "kitti_raw"])
 @pytest.mark.parametrize("as_folder", [False, True])
-def test_data_sets_calibration_is_that_of_their_frames(tmp_path, name, as_folder):
+def test_the_calibration_of_a_data_set_is_that_of_its_frames(tmp_path, name, as_folder):
     file = write_each_layout(tmp_path)[name]
     frame, _ = open_dataset(tmp_path / name)[0]
     read = load_calibration(file.parent if as_folder else file)
@@ -49,7 +49,7 @@ def test_data_sets_calibration_is_that_of_their_frames(tmp_path, name, as_folder
     assert read.camera.size == frame.camera.size
 
 
-def test_a2d2_s_calibration_places_the_units_as_the_frames_number_them(tmp_path):
+def test_units_in_the_a2d2_calibration_have_the_numbers_of_the_frames(tmp_path):
     file = write_each_layout(tmp_path)["a2d2"]
     content = json.loads(file.read_text())
     view = {"origin": [1.5, 0.6, 1.1], "x-axis": [0, -1, 0], "y-axis": [1, 0, 0]}
@@ -102,7 +102,7 @@ def test_known_focal_lengths_give_the_sizes_of_the_real_images(real_data, tmp_pa
         assert load_calibration(tmp_path / "lone.txt").camera.size == frame.camera.size
 
 
-def test_a_bag_with_tf_alone_is_answered_with_the_setting_for_tf(tmp_path):
+def test_the_error_for_a_bag_without_a_calibration_names_the_setting_for_tf(tmp_path):
     (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
     with pytest.raises(FileNotFoundError, match=r"has no calibration.yaml: .*extrinsics:=tf"):
         load_calibration(tmp_path)

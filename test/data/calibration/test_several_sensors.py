@@ -40,7 +40,7 @@ def test_example_of_a_rig_is_a_valid_calibration_in_a_level_ego_frame():
 
 
 def rig(lidars: tuple[str, ...], cameras: tuple[str, ...]) -> Calibration:
-    """A rig whose sensors all sit elsewhere and have frames called after them."""
+    """Return a rig whose sensors have different poses, and frames named after them."""
     camera = calibration("plumb_bob", 5).known_camera
     return Calibration(
         {
@@ -87,20 +87,20 @@ def test_rig_of_several_sensors_round_trips_with_names_and_order(
 
 
 @pytest.mark.parametrize("name", ["ego_from_lidar", "lidar_frame"])
-def test_what_is_short_for_one_lidar_names_the_lidars_of_several(name):
+def test_the_shorthand_for_one_lidar_fails_and_names_the_lidars_of_several(name):
     with pytest.raises(ValueError, match=r"several lidars \(roof, rear\)"):
         getattr(rig(("roof", "rear"), ("front",)), name)
     assert getattr(rig(("roof",), ("front", "left")), name) is not None
 
 
 @pytest.mark.parametrize("name", ["camera", "camera_frame", "known_camera"])
-def test_what_is_short_for_one_camera_names_the_cameras_of_several(name):
+def test_the_shorthand_for_one_camera_fails_and_names_the_cameras_of_several(name):
     with pytest.raises(ValueError, match=r"several cameras \(front, left\)"):
         getattr(rig(("roof",), ("front", "left")), name)
     assert getattr(rig(("roof", "rear"), ("front",)), name) is not None
 
 
-def test_known_camera_must_be_there():
+def test_known_camera_fails_without_a_camera():
     with pytest.raises(ValueError, match="has no camera"):
         _ = rig(("roof",), ()).known_camera
 
@@ -161,7 +161,7 @@ def test_wrong_yaml_of_a_rig_names_file_section_and_sensor(tmp_path, change, mes
 @pytest.mark.parametrize(
     "name", ["front-left", "front left", "2nd", "_front", "", "/roof", "süd", 7, "a\n"]
 )
-def test_names_that_no_topic_can_have_are_refused(tmp_path, section, name):
+def test_names_that_are_invalid_in_topics_are_refused(tmp_path, section, name):
     save_calibration(rig(("roof", "rear"), ("front", "left")), tmp_path / "rig.yaml")
     tree = yaml.safe_load((tmp_path / "rig.yaml").read_text())
     tree[section][name] = tree[section].popitem()[1]
@@ -173,7 +173,7 @@ def test_names_that_no_topic_can_have_are_refused(tmp_path, section, name):
         load_calibration(tmp_path / "rig.yaml")
 
 
-def test_a_calibration_in_memory_has_valid_names_and_a_lidar_too():
+def test_a_calibration_in_memory_also_needs_valid_names_and_a_lidar():
     with pytest.raises(ValueError, match="cameras: 'front-left' cannot be the name"):
         rig(("roof",), ("front-left",))
     with pytest.raises(ValueError, match="expected at least one lidar"):

@@ -17,7 +17,7 @@ ALIASES = "a0: &a0 [1]\n" + "".join(
 )
 EXAMPLE = ROOT / "config" / "calibration_example.yaml"
 
-# What `save_calibration` wrote when a calibration was of one lidar and at most one camera.
+# What `save_calibration` must write for one lidar, and for one lidar and one camera.
 LIDAR_ALONE = """\
 # Calibration of bev_semseg_ros: metres, pixels; a_from_b takes points of b to a.
 # The ego frame is x forward, y left, z up with its origin on the ground below the lidar.
@@ -161,7 +161,7 @@ def test_wrong_yaml_names_file_and_setting(tmp_path, change, message):
         load_calibration(tmp_path / "rig.yaml")
 
 
-def test_one_lidar_and_one_camera_are_written_as_ever(tmp_path):
+def test_the_format_for_one_lidar_and_one_camera_is_unchanged(tmp_path):
     camera = Camera(
         np.array([[600.5, 0, 320.25], [0, 610.5, 200], [0, 0, 1]]),
         (640, 400),
@@ -189,7 +189,7 @@ def test_one_lidar_and_one_camera_are_written_as_ever(tmp_path):
         ("lidar: {}\nlidar: {}", "the key 'lidar' occurs twice"),
     ],
 )
-def test_files_that_are_no_calibration_are_refused(tmp_path, text, message):
+def test_files_that_are_not_calibrations_are_refused(tmp_path, text, message):
     (tmp_path / "rig.yaml").write_text(text)
     with pytest.raises(ValueError, match=rf"rig.yaml: .*{message}"):
         load_calibration(tmp_path / "rig.yaml")

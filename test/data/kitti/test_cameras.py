@@ -21,7 +21,7 @@ DONT_CARE = "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10\n"
 
 @pytest.fixture
 def root(tmp_path):
-    """A frame of the object set with both images and masks of both."""
+    """Return the root of an object data set of one frame, with both images and both masks."""
     tiny_data.write_kitti_frame(tmp_path, "000003", DONT_CARE)
     training = tmp_path / "training"
     with (training / "calib" / "000003.txt").open("a") as file:
@@ -34,7 +34,7 @@ def root(tmp_path):
 
 
 def add_lidar(root, name="bumper", row="1 0 0 2.9 0 1 0 0 0 0 1 -1.0"):
-    """Add a lidar with one point, and its row of the calibration."""
+    """Add a lidar with one point, and its line in the calibration."""
     folder = root / "training" / f"velodyne_{name}"
     folder.mkdir()
     point = np.array([[4, 1, 0, 0.5]], np.float32)
@@ -52,7 +52,7 @@ def test_each_camera_has_its_image_and_its_mask(root):
     assert list(frame.lidars) == ["lidar"]
 
 
-def test_p3_moves_the_right_camera(root):
+def test_p3_gives_the_position_of_the_right_camera(root):
     frame, _ = KittiDataset(root, BOTH)[0]
     point = np.array([[20.0, 1.0, 0.5]])
     left, right = (project(frame.cameras[name].camera.image_from_ego, point)[0] for name in BOTH)
@@ -60,7 +60,7 @@ def test_p3_moves_the_right_camera(root):
     np.testing.assert_allclose(left - right, [[700 * 0.54 / 19.733, 0]])
 
 
-def test_areas_of_dont_care_are_those_of_the_left_image(root):
+def test_dont_care_areas_belong_to_the_left_image(root):
     for names in (BOTH, BOTH[::-1]):
         _, annotation = KittiDataset(root, names)[0]
         assert list(annotation.dont_care) == ["image_02"]
@@ -85,7 +85,7 @@ def test_a_missing_file_of_the_right_camera_is_named(root, folder, part):
     assert frame.missing == (part,) and frame.cameras["image_02"].image is not None
 
 
-def test_all_means_the_cameras_that_have_a_folder(root):
+def test_all_selects_the_cameras_that_have_a_folder(root):
     assert list(open_dataset(root, cameras="all")[0][0].cameras) == BOTH
     for folder in ("image_3", "semantic_3"):
         (root / "training" / folder / "000003.png").unlink()
@@ -95,7 +95,7 @@ def test_all_means_the_cameras_that_have_a_folder(root):
         open_dataset(root, cameras=BOTH)
 
 
-def test_a_further_lidar_stands_where_the_calibration_says(root):
+def test_a_further_lidar_has_the_pose_of_the_calibration(root):
     add_lidar(root)
     frame, _ = KittiDataset(root)[0]
     assert list(frame.lidars) == ["velodyne", "bumper"] and frame.missing == ()
@@ -113,13 +113,13 @@ def test_a_missing_cloud_of_a_further_lidar_is_named(root):
     assert len(frame.lidars["velodyne"].points) == 50
 
 
-def test_a_folder_of_cropped_clouds_is_no_further_lidar(root):
+def test_a_folder_of_cropped_clouds_is_not_read_as_a_lidar(root):
     (root / "training" / "velodyne_reduced").mkdir()
     frame, _ = KittiDataset(root)[0]
     assert list(frame.lidars) == ["lidar"] and frame.missing == ()
 
 
-def test_a_pose_that_is_no_rotation_is_named(root):
+def test_a_pose_that_is_not_rigid_is_named(root):
     add_lidar(root, row="2 0 0 2.9 0 1 0 0 0 0 1 -1.0")
     with pytest.raises(ValueError, match=r"000003\.txt: Tr_bumper_to_velo: expected a rigid"):
         KittiDataset(root)[0]
@@ -130,7 +130,7 @@ def test_a_pose_that_is_no_rotation_is_named(root):
 
 @pytest.fixture
 def drive(tmp_path):
-    """A raw drive with the right camera's images of both frames."""
+    """Return a raw drive with images of the right camera for both frames."""
     folder = tiny_data.write_kitti_raw(tmp_path)
     with (folder.parent / "calib_cam_to_cam.txt").open("a") as file:
         file.write(f"S_rect_03: 64 32\nP_rect_03: {P3}\n")
@@ -161,7 +161,7 @@ def test_a_right_image_of_another_size_is_named(drive):
         KittiRawDataset(drive, BOTH)[0]
 
 
-def test_a_drive_without_a_choice_gives_the_left_camera_alone(drive):
+def test_by_default_only_the_left_camera_of_a_drive_is_read(drive):
     frame, _ = open_dataset(drive)[0]
     left = read_image(drive / "image_02" / "data" / "0000000002.png")
     assert list(frame.cameras) == ["camera"] and np.array_equal(frame.image, left)

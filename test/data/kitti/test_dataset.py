@@ -55,7 +55,7 @@ def test_the_ego_frame_lies_below_the_velodyne(root):
 def test_fourth_column_of_p2_moves_the_camera(root):
     frame, _ = KittiDataset(root)[0]
     pixels, depth = project(frame.camera.image_from_ego, np.array([[20.0, 1.0, 0.5]]))
-    # Velodyne (20, 1, 0.5 - 1.73) in camera 0 is (-1, 1.23 - 0.08, 20 - 0.27); P2 of it by hand:
+    # Velodyne (20, 1, 0.5 - 1.73) in camera 0 is (-1, 1.23 - 0.08, 20 - 0.27); P2 by hand:
     x, y, z = -1.0, 1.15, 19.73
     np.testing.assert_allclose(depth, z + 0.003)
     np.testing.assert_allclose(
@@ -67,8 +67,8 @@ def test_fourth_column_of_p2_moves_the_camera(root):
 def test_box_stands_on_its_bottom_centre_and_heads_forward(root):
     _, annotation = KittiDataset(root)[0]
     boxes = annotation.boxes
-    # Camera 0's (1, 1.65, 20) is the bottom. The camera is 0.27 m before and 0.08 m below the
-    # velodyne, which is at 1.73 m.
+    # (1, 1.65, 20) in camera 0 is the bottom. The camera is 0.27 m in front of the velodyne and
+    # 0.08 m below it. The velodyne is at 1.73 m.
     np.testing.assert_allclose(boxes.centers, [[20.27, -1.0, 1.73 - 0.08 - 1.65 + 0.75]], atol=1e-9)
     np.testing.assert_allclose(boxes.sizes, [[4.0, 1.6, 1.5]])
     np.testing.assert_allclose(boxes.yaws, [0], atol=1e-6)
@@ -85,7 +85,7 @@ def test_box_stands_on_its_bottom_centre_and_heads_forward(root):
         ("Misc", BOX_IGNORED, True),
     ],
 )
-def test_classes_map_to_the_four(tmp_path, kind, label, ignored):
+def test_classes_map_to_those_of_boxes_4(tmp_path, kind, label, ignored):
     tiny_data.write_kitti_frame(tmp_path, "000000", label_line(kind))
     _, annotation = KittiDataset(tmp_path)[0]
     assert annotation.box_labels == load_label_set("kitti_boxes")
@@ -94,14 +94,14 @@ def test_classes_map_to_the_four(tmp_path, kind, label, ignored):
     assert (annotation.boxes.labels.tolist(), annotation.ignored.tolist()) == ([label], [ignored])
 
 
-def test_a_sitting_person_counts_in_kittis_own_classes(tmp_path):
+def test_a_sitting_person_is_not_ignored_in_kittis_own_classes(tmp_path):
     tiny_data.write_kitti_frame(tmp_path, "000000", label_line("Person_sitting"))
     _, annotation = KittiDataset(tmp_path)[0]
     annotation = annotation.with_labels(box_labels=load_label_set("kitti_boxes"))
     assert annotation.ignored is None or not annotation.ignored.any()
 
 
-def test_dont_care_is_an_area_and_no_box(tmp_path):
+def test_dont_care_is_an_area_and_not_a_box(tmp_path):
     tiny_data.write_kitti_frame(
         tmp_path, "000000", "DontCare -1 -1 -10 1 2 3 4 -1 -1 -1 -1000 -1000 -1000 -10\n"
     )
@@ -109,7 +109,7 @@ def test_dont_care_is_an_area_and_no_box(tmp_path):
     assert len(annotation.boxes) == 0 and annotation.dont_care[CAMERA].tolist() == [[1, 2, 3, 4]]
 
 
-def test_empty_label_file_says_that_nothing_is_there(tmp_path):
+def test_an_empty_label_file_means_no_objects(tmp_path):
     tiny_data.write_kitti_frame(tmp_path, "000000", "")
     frame, annotation = KittiDataset(tmp_path)[0]
     assert len(annotation.boxes) == 0 and frame.missing == ()
@@ -149,19 +149,19 @@ def test_wrong_label_line_is_named(tmp_path, labels, message):
         ("semantic", "mask"),
     ],
 )
-def test_missing_file_is_named_and_the_rest_given(tmp_path, folder, part):
+def test_a_missing_file_is_named_and_the_rest_is_read(tmp_path, folder, part):
     tiny_data.write_kitti_drive(tmp_path, 1)
     next((tmp_path / "training" / folder).iterdir()).unlink()
     frame, annotation = KittiDataset(tmp_path)[0]
     assert frame.missing == (part,)
     assert (frame.points is None) == (part == "lidar")
-    # Nobody knows what an image shows without its calibration.
+    # Without its calibration, an image cannot be used.
     assert (frame.image is None) == (part in ("image", "calib"))
     assert (annotation.boxes is None) == (part in ("boxes", "calib"))
     assert (annotation.mask is None) == (part == "mask")
 
 
-def test_folder_without_labels_misses_none(root):
+def test_labels_are_not_missing_without_a_label_folder(root):
     for file in (root / "training" / "label_2").iterdir():
         file.unlink()
     (root / "training" / "label_2").rmdir()
@@ -217,7 +217,7 @@ def test_masks_may_have_classes_of_their_own(tmp_path):
     assert (group_mask == groups.index("other")).all()
 
 
-def test_labels_beside_the_masks_under_another_name_are_noted_with_the_remedy(tmp_path):
+def test_a_label_set_file_with_a_wrong_name_is_noted_with_the_remedy(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 1)
     assert KittiDataset(tmp_path).notes == ()
     own = tmp_path / "training" / "semantic" / "labels.yml"
@@ -229,14 +229,14 @@ def test_labels_beside_the_masks_under_another_name_are_noted_with_the_remedy(tm
     assert KittiDataset(tmp_path).notes == ()
 
 
-def test_a_mask_with_a_class_that_its_own_labels_lack_is_refused(tmp_path):
+def test_a_mask_with_a_class_outside_its_label_set_is_refused(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 3)
     (tmp_path / "training" / "semantic" / "labels.yaml").write_text(OWN_LABELS)
     with pytest.raises(ValueError, match=r"000002\.png: unknown class 2 .*expected 0 to 1 or 255"):
         KittiDataset(tmp_path)[2]
 
 
-def test_damaged_labels_are_named_when_the_folder_is_opened(tmp_path):
+def test_a_damaged_label_set_is_named_when_the_folder_is_opened(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 1)
     (tmp_path / "training" / "semantic" / "labels.yaml").write_text("classes: {car: {}}")
     with pytest.raises(ValueError, match=r"labels\.yaml: classes\.car\.color: expected"):
@@ -278,7 +278,7 @@ def test_wrong_table_is_refused(root, text, message):
 # --- real files ----------------------------------------------------------------------------------
 
 
-def test_frames_of_a_simulation_that_was_interrupted_say_how_to_continue(tmp_path):
+def test_the_error_for_an_interrupted_simulation_says_how_to_continue(tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 2)
     table = tmp_path / "training" / "frames.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))

@@ -13,7 +13,7 @@ LABELS = "classes:\n" + "".join(f"  {name}: {{color: [0, 0, 0]}}\n" for name in 
 
 @pytest.fixture
 def training(tmp_path):
-    """The folder of one frame whose points are all road."""
+    """Return the training folder of one frame, in which all points are road."""
     tiny_data.write_kitti_frame(tmp_path, "000001")
     training = tmp_path / "training"
     (training / "labels").mkdir()
@@ -27,12 +27,12 @@ def count(training):
 
 
 def write_labels(training, classes):
-    # The upper bits are SemanticKITTI's number of the object.
+    # The upper 16 bits are SemanticKITTI's object id.
     numbers = np.array(classes, "<u4") % 256 + (7 << 16)
     (training / "labels" / "000001.label").write_bytes(numbers.tobytes())
 
 
-def test_points_have_the_classes_of_the_file_and_no_object_numbers(training):
+def test_object_ids_are_removed_from_the_classes_of_points(training):
     expected = [i % 13 for i in range(count(training) - 1)] + [255]
     write_labels(training, expected)
     annotation = open_dataset(training)[0][1]
@@ -41,7 +41,7 @@ def test_points_have_the_classes_of_the_file_and_no_object_numbers(training):
     assert annotation.mask_labels == load_label_set("driving_13")
 
 
-def test_a_file_of_another_number_of_points_is_named(training):
+def test_a_label_file_with_a_wrong_number_of_points_is_named(training):
     write_labels(training, [0])
     with pytest.raises(ValueError, match=r"000001\.label: 4 bytes; expected 4 for each of the"):
         open_dataset(training)[0]
@@ -59,14 +59,14 @@ def test_semantic_kittis_own_files_are_refused(training):
         open_dataset(training)
 
 
-def test_points_and_masks_of_other_classes_are_refused(training):
+def test_points_and_masks_with_different_classes_are_refused(training):
     (training / "semantic").mkdir()
     (training / "labels" / "labels.yaml").write_text("classes: {street: {color: [0, 0, 0]}}")
     with pytest.raises(ValueError, match="expected the classes of the masks, road, "):
         open_dataset(training)
 
 
-def test_a_frame_without_its_file_says_so(training):
+def test_a_missing_label_file_is_reported(training):
     (training / "labels" / "000001.label").rename(training / "labels" / "000002.label")
     frame, annotation = open_dataset(training)[0]
     assert frame.missing == ("point_classes",) and annotation.point_classes == {}
@@ -74,7 +74,7 @@ def test_a_frame_without_its_file_says_so(training):
 
 @pytest.fixture
 def bev(training):
-    """The same folder with a map of 2 x 3 cells."""
+    """Return the same folder with a BEV map of 2 x 3 cells."""
     grid = {"label_set": "bev_8", "x_min": -1, "y_min": -2.0, "cell": 0.5}
     (training / "bev_grid.json").write_text(json.dumps(grid))
     tiny_data.write_png(
@@ -85,26 +85,26 @@ def bev(training):
     return training
 
 
-def test_the_top_left_of_the_picture_is_ahead_and_to_the_left(bev):
+def test_the_top_left_of_a_bev_image_is_ahead_and_to_the_left(bev):
     found = open_dataset(bev)[0][1].bev
     assert found.classes.tolist() == [[255, 4, 3], [2, 1, 0]]
     assert np.argwhere(found.observed).tolist() == [[1, 0]]
     assert found.centers()[1, 2].tolist() == [-0.25, -0.75]
 
 
-def test_pictures_of_other_sizes_are_named(bev):
+def test_bev_images_of_different_sizes_are_named(bev):
     tiny_data.write_png(bev / "bev_observed" / "000001.png", np.zeros((3, 3), np.uint8))
     with pytest.raises(ValueError, match=r"bev_observed/000001\.png: .*expected the same"):
         open_dataset(bev)[0]
 
 
-def test_a_grid_without_its_cell_is_named(bev):
+def test_a_bev_grid_without_a_cell_size_is_named(bev):
     (bev / "bev_grid.json").write_text('{"label_set": "bev_8", "x_min": 0, "y_min": 0}')
     with pytest.raises(ValueError, match=r"bev_grid\.json: expected .*cell"):
         open_dataset(bev)
 
 
-def test_a_folder_of_other_pictures_is_left_alone(bev):
+def test_a_bev_folder_without_a_grid_is_ignored(bev):
     (bev / "bev_grid.json").unlink()
     frame, annotation = open_dataset(bev)[0]
     assert frame.missing == () and annotation.bev is None

@@ -32,13 +32,13 @@ def test_drive_day_and_folder_of_days_open_alike(drive):
         assert dataset[0][0].missing == ()
 
 
-def test_time_is_the_clouds_at_the_frames_number(drive):
+def test_the_timestamp_is_that_of_the_cloud(drive):
     times = [frame.timestamp_ns for frame, _ in KittiRawDataset(drive)]
     start = np.datetime64("2011-09-26 13:02:25.000000001", "ns").astype(np.int64)
     assert times == [start + 200_000_000, start + 300_000_000]
 
 
-def test_blank_cloud_time_falls_back_to_the_images(drive):
+def test_a_blank_cloud_time_falls_back_to_that_of_the_image(drive):
     path = drive / "velodyne_points" / "timestamps.txt"
     lines = path.read_text().splitlines()
     lines[2] = ""
@@ -47,14 +47,14 @@ def test_blank_cloud_time_falls_back_to_the_images(drive):
     assert KittiRawDataset(drive)[0][0].timestamp_ns == start + 210_000_000
 
 
-def test_tracklet_pose_belongs_to_the_frames_number(drive):
+def test_a_frame_has_the_tracklet_pose_of_its_number(drive):
     # Frame 2 is the second pose of a tracklet that begins at frame 1.
     boxes = KittiRawDataset(drive)[0][1].boxes
     np.testing.assert_allclose(boxes.centers, [[11, 2, -1.7 + 1 + 1.73]])
     np.testing.assert_allclose((*boxes.sizes[0], boxes.yaws[0]), (4.4, 1.8, 2, 0.5))
 
 
-def test_frame_after_the_tracklet_has_no_box(tmp_path):
+def test_frames_before_and_after_a_tracklet_have_no_box(tmp_path):
     drive = tiny_data.write_kitti_raw(tmp_path, (0, 4))
     assert [len(annotation.boxes) for _, annotation in KittiRawDataset(drive)] == [0, 0]
 
@@ -67,7 +67,7 @@ def test_frame_after_the_tracklet_has_no_box(tmp_path):
         ("tracklet_labels.xml", "boxes"),
     ],
 )
-def test_missing_file_is_named_and_the_rest_given(drive, file, part):
+def test_a_missing_file_is_named_and_the_rest_is_read(drive, file, part):
     (drive / file).unlink()
     frame, annotation = KittiRawDataset(drive)[0]
     assert frame.missing == (part,)
@@ -115,7 +115,7 @@ def test_unknown_tracklet_class_is_named(drive):
         KittiRawDataset(drive)
 
 
-def test_a_sitting_person_is_ignored_in_the_four_classes_and_counts_in_kittis_own(drive):
+def test_a_sitting_person_is_ignored_only_in_the_four_classes(drive):
     path = drive / "tracklet_labels.xml"
     path.write_text(path.read_text().replace("Van", "Person (sitting)"))
     for name, expected in (("kitti_boxes", False), ("boxes_4", True)):
@@ -131,7 +131,7 @@ def test_a_sitting_person_is_ignored_in_the_four_classes_and_counts_in_kittis_ow
     ("size", "reason"),
     [("0", "above 0, got 4.4 x 0 x 2 m"), ("-1.8", "got 4.4 x -1.8 x 2 m"), ("nan", "finite")],
 )
-def test_a_tracklet_without_a_size_is_named(drive, size, reason):
+def test_a_tracklet_with_an_invalid_size_is_named(drive, size, reason):
     path = drive / "tracklet_labels.xml"
     path.write_text(path.read_text().replace("<w>1.8</w>", f"<w>{size}</w>"))
     with pytest.raises(ValueError, match=rf"labels.xml: tracklet 0: l, w, h: expected.*{reason}"):
@@ -142,14 +142,14 @@ def test_a_tracklet_without_a_size_is_named(drive, size, reason):
 
 
 def write_motion(drive, poses, frames=range(5), velocity=(0.0, 0.0), yaws=(0.0,) * 5):
-    """Give a drive GPS/IMU records and its tracklet other poses (x, y), for the frames 1 to 3.
+    """Write GPS/IMU records of a drive, and new poses of its tracklet for frames 1 to 3.
 
     Args:
         drive: Folder of the drive.
         poses: (3, 2) positions of the tracklet in the lidar frame.
-        frames: Frames of which there is a record.
-        velocity: Of the vehicle, towards east and north.
-        yaws: Heading of the vehicle for each frame.
+        frames: Frames that have a record.
+        velocity: Velocity of the vehicle towards east and north, m/s.
+        yaws: Heading of the vehicle for each frame, radians.
     """
     (drive / "oxts" / "data").mkdir(parents=True)
     for frame in frames:
@@ -167,7 +167,7 @@ def write_motion(drive, poses, frames=range(5), velocity=(0.0, 0.0), yaws=(0.0,)
 
 
 def velocities(drive):
-    """Return the velocity of the tracklet in the frames that the drive has."""
+    """Return the velocity of the tracklet in each frame of the drive."""
     return [annotation.boxes.velocities[0] for _, annotation in KittiRawDataset(drive)]
 
 
@@ -181,18 +181,18 @@ def test_an_object_has_the_index_of_its_tracklet_as_id(drive):
     assert [a.boxes.ids.tolist() for _, a in KittiRawDataset(drive)] == [[0, 2], [0, 2]]
 
 
-def test_velocity_is_that_over_ground(tmp_path):
-    """The vehicle drives 5 m/s north, the object 10 m/s faster and away to the left."""
+def test_velocity_is_relative_to_the_ground(tmp_path):
+    """The vehicle drives north at 5 m/s, the object 10 m/s faster and 5 m/s to the left."""
     drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
     north = (np.pi / 2,) * 5
     write_motion(drive, [(10, 2), (11, 2.5), (12, 3)], velocity=(0, 5), yaws=north)
     np.testing.assert_allclose(velocities(drive), [[15, 5]] * 3, atol=1e-9)
 
 
-def test_a_standing_object_has_no_velocity_while_the_vehicle_turns(tmp_path):
+def test_a_standing_object_has_zero_velocity_while_the_vehicle_turns(tmp_path):
     drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
     yaws = 0.4 + 0.08 * np.arange(5)
-    place = np.array([20.0, 30.0])  # seen from the IMU, which turns on the spot
+    place = np.array([20.0, 30.0])  # relative to the IMU, which rotates on the spot
     poses = []
     for yaw in yaws[1:4]:
         c, s = np.cos(yaw), np.sin(yaw)
@@ -202,15 +202,15 @@ def test_a_standing_object_has_no_velocity_while_the_vehicle_turns(tmp_path):
     assert np.ptp(poses, axis=0).max() > 3
 
 
-def test_velocity_is_unknown_where_the_vehicles_motion_is(tmp_path):
+def test_velocity_is_unknown_where_the_motion_of_the_vehicle_is_unknown(tmp_path):
     drive = tiny_data.write_kitti_raw(tmp_path, (1, 2, 3))
     write_motion(drive, [(10, 2), (11, 2), (13, 2)], frames=(1, 2))
     first, second, third = velocities(drive)
-    np.testing.assert_allclose([first, second], [[10, 0]] * 2)  # one-sided, frame 3 is unknown
+    np.testing.assert_allclose([first, second], [[10, 0]] * 2)  # one-sided, as frame 3 is unknown
     assert np.isnan(third).all()
 
 
-def test_without_records_every_velocity_is_unknown(drive):
+def test_without_gps_imu_records_every_velocity_is_unknown(drive):
     assert np.isnan(velocities(drive)).all()
 
 
@@ -249,13 +249,13 @@ def test_real_points_fall_into_the_image(real):
     assert ((depth > 0) & is_in_image).mean() > 0.99
 
 
-# Parked cars of the drive that are labelled for at least a second of these frames.
+# Ids of parked cars that are labelled for at least one second of these frames.
 PARKED = (5, 6, 7, 9)
-VAN = 0  # drives ahead
+VAN = 0  # id of a van that drives ahead
 
 
 def of_object(real, number, field):
-    """Return a field of an object's boxes, for the frames that it is in."""
+    """Return a field of the boxes of an object, for all frames that contain it."""
     values = []
     for _, annotation in real:
         chosen = annotation.boxes.ids == number
@@ -272,7 +272,7 @@ def test_a_parked_car_stands_still_while_the_vehicle_passes(real, number):
     assert np.median(speeds) < 0.4 and speeds.max() < 1
 
 
-def test_a_van_ahead_drives_where_it_heads(real):
+def test_the_velocity_of_the_van_ahead_points_along_its_heading(real):
     velocities = of_object(real, VAN, "velocities")
     yaws = of_object(real, VAN, "yaws")
     assert ((velocities[:, 0] > 6) & (velocities[:, 0] < 9)).all()

@@ -1,4 +1,4 @@
-"""The layout of KITTI tracking: drives with numbered objects."""
+"""The layout of KITTI tracking: drives whose objects have ids."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LABELS = f"0 7 Car {OBJECT}\n2 7 Car {OBJECT}\n2 8 Person {OBJECT}\n2 -1 DontCar
 
 @pytest.fixture
 def root(tmp_path):
-    """Two drives of three frames, from those of an object set."""
+    """Return a data set of two drives with three frames each, copied from an object data set."""
     objects = tmp_path / "objects"
     tiny_data.write_kitti_drive(objects, 3)
     training = tmp_path / "tracking" / "training"
@@ -47,7 +47,7 @@ def test_a_drive_of_kitti_tracking_is_a_scene_with_ids(root):
     assert annotation.dont_care[CAMERA].tolist() == [[1, 2, 3, 4]]
 
 
-def test_the_boxes_are_where_those_of_the_object_set_are(root, tmp_path):
+def test_boxes_are_the_same_as_in_the_object_data_set(root, tmp_path):
     _, tracked = open_dataset(root)[0]
     _, single = open_dataset(tmp_path / "objects")[0]
     np.testing.assert_allclose(tracked.boxes.centers, single.boxes.centers)
@@ -55,12 +55,12 @@ def test_the_boxes_are_where_those_of_the_object_set_are(root, tmp_path):
     np.testing.assert_allclose(tracked.boxes.yaws, single.boxes.yaws)
 
 
-def test_a_frame_without_objects_has_no_boxes_and_misses_none(root):
+def test_a_frame_without_objects_has_no_boxes_and_nothing_missing(root):
     frame, annotation = open_dataset(root)[1]
     assert frame.missing == () and len(annotation.boxes) == 0
 
 
-def test_the_test_drives_without_labels_are_read(root):
+def test_drives_without_labels_are_read(root):
     for file in (root / "training" / "label_02").iterdir():
         file.unlink()
     (root / "training" / "label_02").rmdir()

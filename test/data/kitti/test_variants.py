@@ -1,4 +1,4 @@
-"""KITTI's layout as people have it: other names and numbers, JPEG, calibrations without colons."""
+"""Variants of KITTI's layout: other names and numbers, JPEG, calibrations without colons."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def test_a_damaged_jpeg_is_named(root):
         open_dataset(root)[1]
 
 
-def test_a_mask_as_jpeg_is_refused_because_its_classes_changed(root):
+def test_a_mask_stored_as_jpeg_is_refused(root):
     as_jpeg(root / "training" / "semantic" / "000001.png")
     with pytest.raises(ValueError, match=r"000001.jpg: expected a PNG; JPEG compression changes"):
         open_dataset(root)[1]
 
 
-def test_a_mask_with_a_palette_is_refused_with_what_to_do(root):
+def test_a_mask_with_a_palette_is_refused_with_the_remedy(root):
     pillow = pytest.importorskip("PIL.Image")
     file = root / "training" / "semantic" / "000001.png"
     image = pillow.new("P", (64, 32), 1)
@@ -68,7 +68,7 @@ def test_a_mask_with_a_palette_is_refused_with_what_to_do(root):
     assert (open_dataset(root)[1][1].mask == 1).all()
 
 
-def test_hidden_files_that_macos_adds_are_no_frames(root):
+def test_hidden_files_of_macos_are_not_read_as_frames(root):
     for file in [file for file in (root / "training").rglob("*.*") if file.is_file()]:
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
     dataset = open_dataset(root)
@@ -76,7 +76,7 @@ def test_hidden_files_that_macos_adds_are_no_frames(root):
     assert not check_files(dataset, root).wrong
 
 
-def test_text_files_of_windows_begin_with_a_mark(root):
+def test_text_files_with_a_byte_order_mark_and_crlf_are_read(root):
     texts = [file for file in (root / "training").rglob("*") if file.suffix in (".txt", ".csv")]
     for file in texts:
         file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
@@ -93,7 +93,7 @@ def test_folders_named_as_in_kitti_raw_are_read(root):
     assert dataset[2][0].missing == ()
 
 
-def test_files_with_other_leading_zeros_belong_together(root):
+def test_files_with_different_leading_zeros_are_matched(root):
     training = root / "training"
     for number in range(3):
         (training / "velodyne" / f"{number:06d}.bin").rename(
@@ -116,7 +116,7 @@ def test_two_files_of_one_frame_are_named(root):
         open_dataset(root)
 
 
-def test_numbers_are_in_order_of_their_value(root):
+def test_frames_are_sorted_by_number(root):
     training = root / "training"
     (training / "frames.csv").unlink()
     for folder, ending in (("image_2", "png"), ("velodyne", "bin"), ("calib", "txt")):
@@ -137,7 +137,7 @@ def test_a_calibration_without_colons_is_read(root):
 @pytest.mark.parametrize(
     "size_and_place", ["-1 -1 -1 -1000 -1000 -1000", "1.5 1.6 4.0 -1000 -1000 -1000"]
 )
-def test_an_object_labelled_in_the_image_alone_is_an_area_without_boxes(tmp_path, size_and_place):
+def test_an_object_labelled_only_in_the_image_becomes_a_dont_care_area(tmp_path, size_and_place):
     tiny_data.write_kitti_frame(
         tmp_path, "000000", f"Car 0.00 0 -10 10 12 30 31 {size_and_place} -10\n"
     )
@@ -159,7 +159,7 @@ def test_waymo_converted_to_kitti_is_named_instead_of_misread(root):
         (lambda file: file.unlink(), "image_2 is empty"),
     ],
 )
-def test_no_frames_come_with_the_reason_and_a_name(tmp_path, change, message):
+def test_the_error_for_a_folder_without_frames_gives_the_reason(tmp_path, change, message):
     tiny_data.write_kitti_frame(tmp_path, "000000")
     (tmp_path / "training" / "velodyne" / "000000.bin").unlink()
     change(tmp_path / "training" / "image_2" / "000000.png")
@@ -167,7 +167,7 @@ def test_no_frames_come_with_the_reason_and_a_name(tmp_path, change, message):
         open_dataset(tmp_path)
 
 
-def test_images_of_the_right_camera_alone_are_found_with_its_name(tmp_path):
+def test_the_error_for_images_of_only_the_right_camera_names_it(tmp_path):
     tiny_data.write_kitti_frame(tmp_path, "000000")
     training = tmp_path / "training"
     (training / "image_2").rename(training / "image_3")
