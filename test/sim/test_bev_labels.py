@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("kernels")]
 
 @pytest.fixture(scope="module")
 def scene():
-    """A street with a house, a balcony on it, a tree beside the road and a line on the road."""
+    """Return a street with a house, a balcony, a tree and a line on the road, and its scan."""
     view = street(poses=((12.0, 3.0, 0.0),))
     out, material = MeshBuilder(), view.materials.add("wall", [0.3] * 3)
     label = MASK_LABEL
@@ -35,7 +35,7 @@ def bev(scene):
 
 
 def at(bev, x, y):
-    """Return the name of the class at a place."""
+    """Return the name of the class at a point, metres."""
     row, column = int((x - bev.x_min) / bev.cell), int((y - bev.y_min) / bev.cell)
     number = bev.classes[row, column]
     return "unknown" if number == IGNORED_PIXEL else bev.labels.classes[number]
@@ -50,20 +50,20 @@ def at(bev, x, y):
         (20.1, 8.1, "vegetation"),  # the trunk
         (21.6, 9.6, "road"),  # below the crown
         (15.1, 0.1, "lane_marking"),
-        (-50.1, 0.1, "unknown"),  # where the world has ended
+        (-50.1, 0.1, "unknown"),  # beyond the end of the world
     ],
 )
-def test_a_place_has_the_class_of_what_stands_there_and_else_of_the_ground(bev, x, y, name):
+def test_a_cell_has_the_class_of_what_stands_there_or_of_the_ground(bev, x, y, name):
     assert at(bev, x, y) == name
 
 
-def test_what_no_ray_reaches_is_not_observed(bev):
+def test_cells_that_no_ray_reaches_are_not_observed(bev):
     assert 0 < bev.observed[bev.classes == bev.labels.index("road")].mean() < 0.2
     row, column = int((24.5 - bev.x_min) / bev.cell), int((-12.5 - bev.y_min) / bev.cell)
     assert not bev.observed[row : row + 4, column : column + 2].any()  # behind the house
 
 
-def test_water_in_the_air_observes_nothing(scene):
+def test_points_of_rain_or_fog_observe_nothing(scene):
     view, points = scene
     water = replace(points, classes=np.full(len(points), IGNORED_PIXEL, np.uint8))
     assert not label_bev(view, water).observed.any()

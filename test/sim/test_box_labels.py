@@ -1,4 +1,4 @@
-"""Which boxes a simulated frame is labelled with, and how they are drawn."""
+"""The boxes that label a simulated frame, and how they are drawn."""
 
 from dataclasses import replace
 
@@ -59,7 +59,7 @@ def test_a_half_hidden_object_is_marked_occluded():
 
 
 def test_a_long_object_beside_the_vehicle_does_not_hide_itself():
-    """All its corners are farther away than the middle of its side."""
+    """All its corners are farther away than the centre of its side."""
     view = street()
     boxes = Boxes([[2.0, 3.0, 1.5]], [[12.0, 2.4, 3.0]], [0.0], [1], [1.0], [0], [[0.0, 0.0]])
     x, z = (grid.ravel() for grid in np.meshgrid(np.linspace(2.2, 7.8, 60), np.linspace(0.2, 3)))

@@ -1,4 +1,4 @@
-"""The simulated camera: geometry, truth, light, repeatability."""
+"""The simulated camera: geometry, masks, light, reproducibility."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DISTORTIONS = {
 }
 
 
-# A fisheye bends the picture even where its coefficients are zero.
+# A fisheye distorts the image even if its coefficients are zero.
 LENSES = [*DISTORTIONS.items(), ("equidistant", np.zeros(4))]
 
 
@@ -66,9 +66,9 @@ def view(
     seed: int = 5,
     plate: bool = False,
 ) -> View:
-    """Cubes (centre in the ego frame, edge, label) over flat ground.
+    """Return a view of cubes (centre in the ego frame, edge, label) on flat ground.
 
-    `plate` hangs out of sight above the road.
+    `plate` adds a plate high above the road, outside the image.
     """
     table = MaterialTable(np.random.default_rng(0))
     grey, red = (
@@ -106,7 +106,7 @@ def view(
 
 
 def project_as_recorded(points: np.ndarray, looking: Camera) -> np.ndarray:
-    """Pixels (N, 2) of ego points (N, 3), by OpenCV's own distortion."""
+    """Return pixels (N, 2) of ego points (N, 3), distorted by OpenCV."""
     if looking.distortion_model == "none":
         return project(looking.image_from_ego, points)[0]
     rotation, _ = cv2.Rodrigues(looking.camera_from_ego[:3, :3])
@@ -135,7 +135,7 @@ def test_outlines_of_objects_are_centred_where_their_corners_project(model, dist
             [u.mean() - outline["m10"] / outline["m00"], v.mean() - outline["m01"] / outline["m00"]]
         )
     assert np.abs(errors).max() < 0.6  # the outline is rounded to whole pixels
-    assert np.abs(np.mean(errors, 0)).max() < 0.12  # without a preferred side
+    assert np.abs(np.mean(errors, 0)).max() < 0.12  # without a bias to one side
 
 
 def test_picture_and_mask_show_the_object_at_the_same_pixels():
@@ -146,7 +146,7 @@ def test_picture_and_mask_show_the_object_at_the_same_pixels():
     assert (is_red & is_car).sum() > 0.85 * (is_red | is_car).sum()
 
 
-def test_picture_is_as_recorded_in_size_and_type():
+def test_image_and_mask_have_the_recorded_size_and_type():
     image, mask = render(view([]), camera("plumb_bob"))
     assert (image.shape, mask.shape) == (
         (140, 200, 3),
@@ -154,7 +154,7 @@ def test_picture_is_as_recorded_in_size_and_type():
     ) and image.dtype == mask.dtype == np.uint8
 
 
-def test_sky_is_where_nothing_is():
+def test_pixels_without_a_surface_are_sky():
     _, mask = render(view([]), camera())
     assert (mask[:50] == SKY).all() and (mask[90:] == ROAD).all()
 
@@ -170,7 +170,7 @@ def test_the_same_seeds_give_the_same_picture():
     assert np.array_equal(first[0], second[0]) and np.array_equal(first[1], second[1])
 
 
-def test_another_drive_has_other_light_and_the_same_truth():
+def test_another_drive_has_other_light_and_the_same_mask():
     first, second = (
         render(view([], drive_seed=3), camera()),
         render(view([], drive_seed=4), camera()),
@@ -179,7 +179,7 @@ def test_another_drive_has_other_light_and_the_same_truth():
     assert np.array_equal(first[1], second[1])
 
 
-def test_frames_of_one_drive_differ_by_grain_alone():
+def test_frames_of_one_drive_differ_only_by_grain():
     drive = next(seed for seed in range(100) if camera_module.Imaging.draw(seed).grain > 0.005)
     first = render(view([], drive_seed=drive, seed=1), camera())[0].astype(int)
     second = render(view([], drive_seed=drive, seed=2), camera())[0].astype(int)
@@ -189,7 +189,7 @@ def test_frames_of_one_drive_differ_by_grain_alone():
 def test_a_plate_shades_the_ground_under_the_sun():
     drive = sunny_seed()
     sun = invert(WORLD_FROM_EGO)[:3, :3] @ random_light(drive, "summer", 0.0).sun_direction
-    # Where the middle of the plate (10, 0, 12) throws its shadow, seen from 8 metres before it.
+    # The shadow of the centre of the plate (10, 0, 12), seen from 8 metres in front of it.
     shadow = np.array([10.0, 0, 12]) - sun * 12 / sun[2]
     above = transform(rotation_rpy(0, 0.6, 0), (shadow[0] - 8, shadow[1], 1.7 + 4))
     looking = replace(camera(), camera_from_ego=OPTICAL_FROM_VIEW @ invert(above))
@@ -201,7 +201,7 @@ def test_a_plate_shades_the_ground_under_the_sun():
     assert shaded[patch].mean() / shaded[-10:].mean() < 0.8 * lit[patch].mean() / lit[-10:].mean()
 
 
-def test_a_camera_that_looks_behind_itself_is_refused():
+def test_a_camera_with_a_too_wide_field_of_view_is_refused():
     fisheye = Camera(
         np.array([[60.0, 0, 100], [0, 60, 70], [0, 0, 1]]),
         SIZE,

@@ -1,4 +1,4 @@
-"""Street furniture: what a detector must tell from people, none of it with a box."""
+"""Street furniture: objects without boxes that a detector must tell from people."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CLASSES = {
     for name in ("building", "barrier", "pole", "sign", "vegetation", "sidewalk", "two_wheeler")
 }
 KIND_COUNT = 46
-# Where a thing is put in these tests.
+# Station and offset of objects in these tests.
 S, T = 20.0, 4.0
 
 
 @dataclass(frozen=True, eq=False)
 class CountingSite(Site):
-    """A site that knows what ground was taken on it: station, offset, length and width."""
+    """A site that records its claimed ground: station, offset, length and width."""
 
     claims: list[tuple[float, float, float, float]] = field(default_factory=list)
 
@@ -55,7 +55,7 @@ class CountingSite(Site):
 
 
 def empty_site(library: Library, seed: int = 0, kind: str = "residential") -> CountingSite:
-    """Return a street without anything on it."""
+    """Return the site of an empty street."""
     rng = np.random.default_rng(seed)
     table = RandomizedMaterials(rng, 0.0)
     surfaces = Surfaces.draw(rng, table, "summer", 0.0, True)
@@ -64,7 +64,7 @@ def empty_site(library: Library, seed: int = 0, kind: str = "residential") -> Co
 
 
 def local(site: Site, mesh: Mesh, s: float = S, t: float = T) -> np.ndarray:
-    """Return the corners (N, 3) of a mesh relative to the ground at a place of the street."""
+    """Return the corners (N, 3) of a mesh relative to a point on the ground of the street."""
     return mesh.triangles.reshape(-1, 3).astype(np.float64) - site.street.point(s, t)
 
 
@@ -81,7 +81,7 @@ def test_each_kind_stands_on_its_ground_without_a_box(library, index):
         kind = Furniture(site).kinds[index]
         kind.add(site.street.sides[0], S, T)
         mesh = site.out.build()
-        if len(mesh) == 0:  # no room at this place of the street
+        if len(mesh) == 0:  # no room at this point of the street
             continue
         made += 1
         assert site.claims, f"{name_of(kind)} occupies no ground"
@@ -96,11 +96,11 @@ def test_each_kind_stands_on_its_ground_without_a_box(library, index):
     assert made >= 2
 
 
-def test_there_are_as_many_kinds_as_are_tried(library):
+def test_all_kinds_of_furniture_are_tested(library):
     assert len(Furniture(empty_site(library)).kinds) == KIND_COUNT
 
 
-def test_nothing_is_added_where_something_stands(library):
+def test_nothing_is_added_on_occupied_ground(library):
     site = empty_site(library)
     site.occupancy.take(site.pose(S, T), 120.0, 120.0)
     side = site.street.sides[0]
@@ -110,7 +110,7 @@ def test_nothing_is_added_where_something_stands(library):
 
 
 def things(library: Library, kind: str, seeds: range) -> float:
-    """Return the mean number of things between stations 4 and 50, lamps and the like included."""
+    """Return the mean number of objects between stations 4 and 50, including lamps."""
     count = 0
     for seed in seeds:
         site = empty_site(library, seed, kind)
@@ -122,13 +122,13 @@ def things(library: Library, kind: str, seeds: range) -> float:
 
 
 @pytest.mark.slow
-def test_towns_are_full_of_it_and_the_country_is_not(library):
+def test_towns_have_more_furniture_than_the_country(library):
     town, country = (things(library, kind, range(12)) for kind in ("city", "rural"))
     assert 20 < town < 80
     assert 2 < country < 0.5 * town
 
 
-def test_streets_differ_in_how_much_they_have(library):
+def test_streets_differ_in_their_amount_of_furniture(library):
     counts = [things(library, "city", range(seed, seed + 1)) for seed in range(12)]
     assert max(counts) > 2.5 * min(counts)
 
@@ -169,7 +169,7 @@ def test_road_works_have_a_row_of_beacons_or_barriers(library):
     assert np.mean(np.array(retro) > 20) > 0.7
 
 
-def test_dummies_behind_glass_are_part_of_the_building(library):
+def test_dummies_in_shop_windows_are_labelled_building(library):
     site = empty_site(library)
     side = site.street.sides[0]
     Shops(site, Furniture(site).materials).add_show_window(side, S, side.boundary + 3)

@@ -41,7 +41,7 @@ def shared_libraries(kernels):
 
 @pytest.fixture(scope="module")
 def kitti(tmp_path_factory):
-    """Two scenes of one frame, by two workers."""
+    """Return a data set of two scenes with one frame each, made by two workers."""
     out = tmp_path_factory.mktemp("kitti") / "set"
     generate(out, "kitti", 2, 1, 4, SIZE, workers=2, progress=False)
     return out
@@ -49,7 +49,7 @@ def kitti(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def a2d2(tmp_path_factory):
-    """One scene of two frames."""
+    """Return a data set of one scene with two frames."""
     out = tmp_path_factory.mktemp("a2d2") / "set"
     generate(out, "a2d2", 1, 2, 4, SIZE, workers=1, progress=False)
     return out
@@ -57,7 +57,7 @@ def a2d2(tmp_path_factory):
 
 def test_a_killed_worker_is_an_error_that_says_how_to_continue(tmp_path):
     class KillsItsWorker(FixedRig):
-        def __reduce__(self):  # what the worker does with it: end as if memory were full
+        def __reduce__(self):  # unpickling it ends the worker, as if killed
             return os._exit, (9,)
 
     source = KillsItsWorker(RIGS["kitti"].resized(SIZE))
@@ -72,7 +72,7 @@ def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):
 
 @pytest.fixture(scope="module")
 def random_rigs(tmp_path_factory):
-    """Three scenes of rigs of their own."""
+    """Return a data set of three scenes with one frame each, each scene with its own rig."""
     out = tmp_path_factory.mktemp("random") / "set"
     generate(out, "random", 3, 1, 4, workers=1, progress=False)
     return out
@@ -85,7 +85,7 @@ def test_ranges_of_scenes_give_the_same_files_as_one_run(random_rigs, tmp_path):
     assert digests(out) == digests(random_rigs)
 
 
-def test_every_scene_has_a_rig_of_its_own_beside_it(random_rigs):
+def test_every_scene_has_its_own_recorded_rig(random_rigs):
     dataset = open_dataset(random_rigs)
     sizes = set()
     for index in range(3):
@@ -109,7 +109,7 @@ def test_the_first_scene_of_a_range_has_its_own_number(kitti, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["a2d2", "kitti"])
-def test_what_is_written_is_read_without_anything_missing(kind, request):
+def test_written_data_sets_are_read_without_missing_files(kind, request):
     dataset = open_dataset(request.getfixturevalue(kind))
     frames = [dataset[index] for index in range(len(dataset))]
     assert dataset.name == kind and len(frames) == 2
@@ -122,7 +122,7 @@ def test_what_is_written_is_read_without_anything_missing(kind, request):
         assert annotation.boxes is not None and annotation.mask.shape == (SIZE[1], SIZE[0])
 
 
-def test_frames_of_a_scene_lie_a_tenth_of_a_second_apart(a2d2):
+def test_frames_of_a_scene_are_a_tenth_of_a_second_apart(a2d2):
     dataset = open_dataset(a2d2)
     assert dataset[1][0].timestamp_ns - dataset[0][0].timestamp_ns == 100_000_000
     assert dataset.scene(0) == dataset.scene(1)
@@ -184,13 +184,13 @@ def test_a_rig_of_several_cameras_is_written_and_read(tmp_path):
 @pytest.mark.parametrize(
     "change", [{"seed": 5}, {"rig": "kitti"}, {"frames": 3}, {"image_size": (200, 100)}]
 )
-def test_a_folder_of_another_request_is_refused(a2d2, change):
+def test_a_folder_with_another_data_set_is_refused(a2d2, change):
     request = {"rig": "a2d2", "scenes": 1, "frames": 2, "seed": 4, "image_size": SIZE, **change}
     with pytest.raises(ValueError, match=f"another data set .*{next(iter(change))}"):
         generate(a2d2, progress=False, **request)
 
 
-def test_a_folder_of_something_else_is_refused(tmp_path):
+def test_a_folder_with_other_files_is_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="was not written by"):
         generate(tmp_path, "kitti", 1, 1, 0, SIZE, progress=False)
@@ -208,7 +208,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         {"image_size": (8, 8)},
     ],
 )
-def test_wrong_numbers_are_named(tmp_path, wrong):
+def test_wrong_arguments_are_named(tmp_path, wrong):
     request = {"rig": "kitti", "scenes": 1, "frames": 1, "seed": 0, "image_size": SIZE, **wrong}
     with pytest.raises(ValueError, match=next(iter(wrong)).replace("_", " ")):
         generate(tmp_path / "set", progress=False, **request)

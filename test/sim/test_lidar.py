@@ -24,7 +24,7 @@ ALL_RIGS = pytest.mark.parametrize("name", list(QUICK_RIGS))
 
 @cache
 def street_scan(name, is_silent=False, full_turn=False):
-    """Return the scan of the street by a quick rig, which several tests look at."""
+    """Return the scan of the street by a quick rig, shared by several tests."""
     rig = QUICK_RIGS[name]
     return scan(street(), silent(rig) if is_silent else rig, full_turn)
 
@@ -45,7 +45,7 @@ def test_points_lie_on_the_beams_of_the_table(name):
 
 
 @ALL_RIGS
-def test_azimuth_and_distance_are_the_sensors_own(name):
+def test_azimuth_and_distance_are_relative_to_the_sensor(name):
     rig, result = QUICK_RIGS[name], street_scan(name)
     lidar = rig.lidars[0]
     mine = result.lidars == 0
@@ -75,7 +75,7 @@ def test_every_point_projects_into_an_image_and_every_image_has_points(name):
 
 
 @ALL_RIGS
-def test_a_full_turn_has_points_all_round_and_most_of_them_in_no_image(name):
+def test_a_full_turn_has_points_all_around_and_as_many_in_the_images(name):
     rig, result = QUICK_RIGS[name], street_scan(name, full_turn=True)
     x, y, _ = result.positions.T
     quarters = np.arctan2(y, x) // (np.pi / 2)
@@ -86,7 +86,7 @@ def test_a_full_turn_has_points_all_round_and_most_of_them_in_no_image(name):
 
 
 def crosses(part: BodyPart, starts, ends) -> np.ndarray:
-    """Return which segments pass through a part of the own vehicle, by points along them."""
+    """Return which segments pass through a part of the ego vehicle, from points along them."""
     steps = np.linspace(0.01, 1, 100)[:, None, None]
     x, y, z = np.moveaxis(starts + steps * (ends - starts), -1, 0)
     inside = (x < part.front) & (x > part.rear) & (abs(y) < part.half_width) & (z < part.height)
@@ -94,7 +94,7 @@ def crosses(part: BodyPart, starts, ends) -> np.ndarray:
 
 
 @ALL_RIGS
-def test_no_point_of_a_full_turn_is_measured_through_the_own_vehicle(name):
+def test_no_point_of_a_full_turn_is_measured_through_the_ego_vehicle(name):
     rig, result = QUICK_RIGS[name], street_scan(name, is_silent=True, full_turn=True)
     near = result[np.linalg.norm(result.positions[:, :2], axis=1) < 20][::3]
     starts = np.stack([lidar.ego_from_lidar[:3, 3] for lidar in rig.lidars])[near.lidars]
@@ -109,13 +109,13 @@ def test_no_point_of_a_full_turn_is_measured_through_the_own_vehicle(name):
     assert (near.positions[:, 0] < -4).any()
 
 
-def test_a_point_behind_the_vehicle_is_seen_over_the_roof_alone():
+def test_points_behind_the_vehicle_are_seen_only_over_the_roof():
     view = dataclasses.replace(street(), world_from_ego=transform(translation=(60.0, 0, 0)))
     result = scan(view, A2D2_RIG, full_turn=True)
     front = np.isin(result.lidars, [0, 1, 2])
     behind = front & (result.positions[:, 0] < -2.7) & (abs(result.positions[:, 1]) < 0.5)
     assert behind.any()
-    # From 1.97 m over a roof of 1.72 m that ends 2.45 m behind: the road begins 19 m behind.
+    # From 1.97 m, over a roof at 1.72 m that ends 2.45 m behind, the road is visible from 19 m on.
     assert result.positions[behind, 0].max() < -15
 
 
@@ -128,7 +128,7 @@ def test_points_of_an_object_lie_in_its_box(name):
 
 
 def test_points_on_the_trailer_of_a_car_are_not_on_the_car():
-    """The mesh of the nearest car lies 5 m behind its box, as a trailer does."""
+    """The mesh of the nearest car lies 5 m behind its box, like a trailer."""
     view = street()
     centers = view.boxes.centers.copy()
     centers[0, 0] += 5.0
@@ -138,7 +138,7 @@ def test_points_on_the_trailer_of_a_car_are_not_on_the_car():
     assert set(result.objects) == {NO_OBJECT, 1, 2}
 
 
-def test_objects_in_the_last_metres_of_the_range_are_hit_from_any_place_on_the_vehicle():
+def test_objects_near_the_maximum_range_are_hit_from_anywhere_on_the_vehicle():
     view = street(poses=[(51.9, 0, 0)])
     origin, ahead = np.array([[4.9, 0, 1.0]]), np.array([[1.0, 0, 0]])
     hits = cast(view, 45.0, origin, ahead, np.random.default_rng(0))
@@ -149,7 +149,7 @@ def test_objects_in_the_last_metres_of_the_range_are_hit_from_any_place_on_the_v
 def test_a_wall_hides_what_stands_behind_it(name):
     view = street((8.0, "wall"))
     result = scan(view, QUICK_RIGS[name])
-    # Beside the wall, 30 m to the left and right, a wide image sees farther.
+    # A wide image sees past the ends of the wall, 30 m to the left and right.
     low = (result.positions[:, 2] < 1.5) & (abs(result.positions[:, 1]) < 30)
     assert (result.objects == NO_OBJECT).all() and result.positions[low, 0].max() < 8.3
 
@@ -202,7 +202,7 @@ def test_dark_surfaces_far_away_are_lost_more_often():
     assert dark < 0.2 * bright
 
 
-def test_a_lidar_of_short_range_loses_dark_surfaces_sooner_than_one_of_long_range():
+def test_a_short_range_lidar_loses_dark_surfaces_sooner():
     lidar = KITTI_RIG.lidars[0]
     far = dataclasses.replace(KITTI_RIG, signal_range=(60.0, 60.0), max_range=150.0)
     short = dataclasses.replace(far, lidars=(dataclasses.replace(lidar, max_range=60.0),))
@@ -211,13 +211,13 @@ def test_a_lidar_of_short_range_loses_dark_surfaces_sooner_than_one_of_long_rang
 
 
 @ALL_RIGS
-def test_black_surfaces_are_lost_at_times_however_near_they_are(name):
+def test_some_points_on_black_surfaces_are_lost_even_nearby(name):
     white, black = (points_of_a_wall(QUICK_RIGS[name], 6.0, share) for share in (0.3, 0.01))
     assert 0.1 * white < black < 0.7 * white
 
 
 @ALL_RIGS
-def test_intensities_are_shares_and_differ_by_material(name):
+def test_intensities_are_from_0_to_1_and_differ_by_material(name):
     result = scan(street((20.0, "retro")), QUICK_RIGS[name])
     sign = np.abs(result.positions[:, 0] - 20) < 0.3
     assert result.intensities.min() >= 0 and result.intensities.max() <= 1
@@ -230,7 +230,7 @@ def wall_intensities(rig, distance: float) -> np.ndarray:
     return result.intensities[wall]
 
 
-def test_a_faraway_wall_is_darker_for_the_hdl64_and_often_reported_as_black():
+def test_the_hdl64_reports_a_distant_wall_as_darker_and_often_as_black():
     near, far = (wall_intensities(KITTI_RIG, distance) for distance in (10.0, 50.0))
     assert (near == 0).mean() < 0.05 and (far == 0).mean() > 0.3
     assert np.median(far[far > 0]) < 0.7 * np.median(near)
@@ -243,7 +243,7 @@ def test_the_intensity_of_the_vlp16_does_not_depend_on_the_distance():
 
 
 @ALL_RIGS
-def test_a_wet_road_returns_fewer_points_and_no_others_are_lost(name):
+def test_a_wet_road_returns_fewer_points_and_a_wall_does_not(name):
     dry, wet = (dataclasses.replace(street((15.0, "wall")), wet=wet) for wet in (0.0, 0.8))
     counts = []
     for view in (dry, wet):
@@ -261,7 +261,7 @@ def test_beams_leave_the_hdl64_at_two_heights():
     )
 
 
-def test_rear_sensors_see_the_road_only_beyond_the_own_roof():
+def test_rear_lidars_see_the_road_only_beyond_the_roof_of_the_vehicle():
     result = scan(street(), A2D2_RIG)
     rear = [index for index, lidar in enumerate(A2D2_RIG.lidars) if lidar.name.startswith("rear")]
     ground = (np.abs(result.positions[:, 2]) < 0.1) & np.isin(result.lidars, rear)
@@ -277,7 +277,7 @@ def test_same_seed_same_points_other_seed_other_noise(name):
     assert len(first) != len(other) or not np.array_equal(first.positions, other.positions)
 
 
-def test_the_scan_does_not_depend_on_where_the_static_scene_was_copied():
+def test_the_scan_does_not_depend_on_earlier_scans_of_the_static_scene():
     view = street((70.0, "wall"))
     moved = dataclasses.replace(
         view, world_from_ego=transform(rotation_rpy(0.01, -0.01, 0.4), (20.0, 1.0, 0.05))
@@ -303,6 +303,6 @@ def test_a_street_gives_about_as_many_points_as_a_real_one(street_scans, rig, fe
     assert fewest <= np.mean(counts) <= most  # real frames: 8,130 and 18,850 on average
 
 
-def test_the_a2d2_rig_is_as_dark_as_the_real_one(street_scans):
+def test_intensities_of_the_a2d2_rig_are_as_low_as_in_real_frames(street_scans):
     intensities = np.concatenate([result.intensities for result in street_scans["a2d2"]])
     assert 8 <= 255 * np.median(intensities) <= 20  # 13 in real frames

@@ -9,7 +9,7 @@ from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
 REQUEST = Request(4, "kitti", 2, (160, 100), False)
-# Adds ten scenes to the folder of its first argument, from the number of its second one on.
+# Program that adds ten scenes to a folder. Arguments: folder, number of the first scene.
 RUN = """
 import pathlib, sys
 from bev_semseg_ros.sim.manifest import Manifest, Request
@@ -30,7 +30,7 @@ def writer_to(out):
 
 
 @pytest.mark.slow
-def test_runs_at_the_same_time_lose_no_scene(tmp_path):
+def test_simultaneous_runs_lose_no_scene(tmp_path):
     out = tmp_path / "set"
     runs = [
         subprocess.Popen([sys.executable, "-c", RUN, str(out), str(first)]) for first in (0, 10)
@@ -42,7 +42,7 @@ def test_runs_at_the_same_time_lose_no_scene(tmp_path):
     assert len(frames) == 1 + 20 * 2
 
 
-def test_the_record_of_very_many_scenes_is_not_written_for_each(tmp_path):
+def test_the_manifest_of_many_scenes_is_not_written_for_each_scene(tmp_path):
     writer, first = writer_to(tmp_path), Manifest(tmp_path, REQUEST, "")
     first.begin(writer)
     for scene in range(20_000):
@@ -60,21 +60,21 @@ def test_the_record_of_very_many_scenes_is_not_written_for_each(tmp_path):
     assert manifest.begin(writer) == set(range(20_030))
 
 
-def test_a_rig_of_the_same_name_and_other_numbers_is_another_data_set(tmp_path):
+def test_another_rig_of_the_same_name_is_refused(tmp_path):
     Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
     other = Request(4, "kitti", 2, (160, 100), False, "ab12")
     with pytest.raises(ValueError, match="rig_digest"):
         Manifest(tmp_path, other, "").begin(writer_to(tmp_path))
 
 
-def test_a_folder_of_something_else_is_left_as_it_is(tmp_path):
+def test_a_folder_with_other_files_is_refused_and_left_unchanged(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(ValueError, match="was not written by"):
         Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_a_damaged_record_is_named(tmp_path):
+def test_a_damaged_manifest_is_named(tmp_path):
     (tmp_path / "synth.json").write_text("{")
     with pytest.raises(ValueError, match=r"synth\.json: damaged"):
         Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))

@@ -27,13 +27,13 @@ KINDS_OF_STREET = ("city", "rural", "motorway")
 
 @pytest.fixture(scope="module")
 def drives(library: Library) -> list[list[View]]:
-    """The views of a drive along each kind of street."""
+    """Return the views of a drive along each kind of street."""
     worlds = [World(3, FRAMES, library, RATE_HZ, kind) for kind in KINDS_OF_STREET]
     return [[world.view(frame) for frame in range(FRAMES)] for world in worlds]
 
 
 def in_world(view: View, centers: np.ndarray) -> np.ndarray:
-    """Return ego points (M, 3) in the world frame, seen from above (M, 2)."""
+    """Return the horizontal positions (M, 2) of ego points (M, 3) in the world frame."""
     return apply(view.world_from_ego, centers)[:, :2]
 
 
@@ -74,7 +74,7 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
 
 
 @pytest.mark.parametrize("name", ["a2d2", "kitti"])
-def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
+def test_ids_and_velocities_are_read_back_from_data_sets(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)
     for views, kind in zip(drives, KINDS_OF_STREET, strict=True):
         read = write_and_read(rig, views, tmp_path / kind)
@@ -82,12 +82,12 @@ def test_data_sets_give_back_ids_and_velocities(name, drives, tmp_path):
             assert len(boxes) == len(set(boxes.ids)) > 0
             true_boxes = view.boxes[boxes.ids]
             offsets = np.linalg.norm(boxes.centers - true_boxes.centers, axis=1)
-            assert offsets.max() < 0.6  # the data sets' labellers draw boxes off by this much
+            assert offsets.max() < 0.6  # the box conventions of the data sets differ by this much
             assert np.abs(boxes.velocities - true_boxes.velocities).max() < 1e-4
 
 
 def write_and_read(rig, views: list[View], out: Path) -> list[Boxes]:
-    """Write a drive without pictures and return the boxes of its frames as they are read."""
+    """Write a drive with black images, and return the boxes of its frames as they are read."""
     writer = WRITERS[rig.layout](out, rig, 3, FRAMES)
     writer.begin()
     images = dict.fromkeys(rig.cameras, np.zeros((SIZE[1], SIZE[0], 3), np.uint8))

@@ -75,7 +75,7 @@ def test_normals_lie_on_the_outer_side_of_their_triangles(shape: Shape):
         ),
         axis=-1,
     )
-    assert np.mean(agree[area > 1e-6] > -0.1) > 0.96  # hands and folds
+    assert np.mean(agree[area > 1e-6] > -0.1) > 0.96  # the rest: hands and folds
 
 
 @pytest.mark.parametrize("shape", EVERYBODY, indirect=True)
@@ -84,7 +84,7 @@ def test_triangle_budget(shape: Shape):
     assert len(shape.mesh) <= 2700
 
 
-def test_labels():
+def test_people_and_riders_have_their_labels():
     rng = np.random.default_rng(0)
     for kind in PEDESTRIAN_KINDS:
         shape = pedestrian(rng, kind)
@@ -128,7 +128,7 @@ def test_children_are_smaller_than_adults():
     assert min(heights) > 0.9 and max(heights) < 1.65
 
 
-def test_the_feet_of_who_stands_are_both_near_the_ground():
+def test_both_feet_of_a_standing_person_are_near_the_ground():
     pool = body_pool()
     rng = np.random.default_rng(0)
     for _ in range(5):
@@ -139,7 +139,7 @@ def test_the_feet_of_who_stands_are_both_near_the_ground():
     assert len(pool.bodies) >= 120
 
 
-def test_bodies_are_human():
+def test_bodies_have_human_proportions():
     pool = body_pool()
     heights = {age: [body.height for body in pool.of_age(age)] for age in ("child", "adult", "old")}
     assert min(heights["child"]) > 0.95 and max(heights["child"]) < 1.6
@@ -158,7 +158,7 @@ def test_the_rest_pose_leaves_the_body_as_it_is():
     np.testing.assert_allclose(posed, body.vertices, atol=1e-4)
 
 
-def test_hands_and_feet_reach_their_place():
+def test_hands_and_feet_reach_their_targets():
     body = body_pool().bodies[60]
     pose = Pose(body)
     for side, sign in SIDES.items():

@@ -1,4 +1,4 @@
-"""Junctions, narrow streets, squares, hills and car parks: what is special about each."""
+"""The special features of junctions, narrow streets, squares, hills and car parks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROAD, SIDEWALK = MASK_LABEL["road"], MASK_LABEL["sidewalk"]
 
 
 def draw(place: str, seed: int) -> tuple[Street, Surfaces]:
-    """A street of a place."""
+    """Return a street of a place, and its surfaces."""
     rng = np.random.default_rng([seed, 3])
     _, kind = draw_place(rng, place)
     surfaces = Surfaces.draw(rng, MaterialTable(rng), "summer", 0.0, kind == "city")
@@ -29,7 +29,7 @@ def draw(place: str, seed: int) -> tuple[Street, Surfaces]:
 
 
 def highest(street: Street, surfaces: Surfaces, s: float, t: float) -> tuple[float, int]:
-    """Height and class of the highest surface at a station and an offset."""
+    """Return height and class of the highest surface at a station and an offset."""
     builder = MeshBuilder()
     build_ground(street, np.random.default_rng(0), builder, surfaces)
     mesh = builder.build()
@@ -48,7 +48,7 @@ def highest(street: Street, surfaces: Surfaces, s: float, t: float) -> tuple[flo
     return float(heights[best]), int(mesh.labels[over[best]])
 
 
-def test_places_occur_as_often_as_they_should():
+def test_places_occur_with_their_probabilities():
     rng = np.random.default_rng(0)
     counts = Counter(draw_place(rng)[0] for _ in range(4000))
     assert sum(place.probability for place in PLACES.values()) == pytest.approx(1)
@@ -57,14 +57,14 @@ def test_places_occur_as_often_as_they_should():
         assert set(place.kinds) <= set(STREET_KINDS)
 
 
-def test_a_street_without_a_place_is_as_before():
+def test_an_ordinary_street_has_the_name_of_its_kind_as_place():
     street, _ = draw("motorway", 1)
     assert street.place == street.kind == "motorway"
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_corners_of_a_junction_are_round(seed):
-    """Inside of the kerb's arc lies road, behind it pavement, both as high as the street says."""
+    """Inside the arc of the kerb is road, behind it pavement, both at the height of the street."""
     street, surfaces = draw("junction", seed)
     crossing = street.crossing
     assert crossing is not None
@@ -84,11 +84,11 @@ def test_corners_of_a_junction_are_round(seed):
             assert height == pytest.approx(street.point(s, t)[2], abs=0.03)
 
 
-def test_side_roads_keep_their_lanes_to_the_right():
+def test_lanes_of_side_roads_are_on_the_right():
     street, _ = draw("junction", 2)
     assert street.crossing is not None
     for lane in street.crossing.lanes:
-        # To the left is along the offsets: on the right of that way stations increase.
+        # Direction 1 leads to the left, along the offsets; to its right, stations increase.
         assert np.sign(lane.offset) == lane.direction
         assert abs(lane.offset) + lane.width / 2 <= street.crossing.half_width + 1e-9
 
@@ -129,7 +129,7 @@ def test_hills_are_steep_but_not_too_steep():
     assert np.median(steepest) > 0.03
 
 
-def test_vehicles_lean_with_the_slope(library):
+def test_the_grade_under_vehicles_follows_the_slope(library):
     world = next(
         world
         for world in (World(seed, 1, library, kind="hills", weather="fair") for seed in range(12))
@@ -141,7 +141,7 @@ def test_vehicles_lean_with_the_slope(library):
     assert street.grade(15.0, 0.0, np.pi, 4.5) == pytest.approx(-along, abs=0.005)
 
 
-def test_some_vehicles_stand_on_higher_or_lower_ground():
+def test_some_vehicles_are_parked_on_raised_ground():
     heights = []
     for seed in range(60):
         street, _ = draw("residential", seed)

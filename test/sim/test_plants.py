@@ -30,13 +30,13 @@ PLANTS = [
 
 
 @pytest.mark.parametrize("shape", PLANTS, indirect=True)
-def test_is_vegetation_without_a_box(shape: Shape):
+def test_plants_are_vegetation_without_a_box(shape: Shape):
     assert set(shape.mesh.labels) == {MASK_LABEL["vegetation"]}
     assert shape.label is None
 
 
 @pytest.mark.parametrize("shape", PLANTS, indirect=True)
-def test_declared_size_holds_the_mesh_and_is_not_larger(shape: Shape):
+def test_declared_size_is_the_extent_of_the_mesh(shape: Shape):
     points = shape.mesh.triangles.reshape(-1, 3)
     np.testing.assert_allclose(2 * np.abs(points[:, :2]).max(0), shape.size[:2], atol=0.01)
     assert points[:, 2].max() == pytest.approx(shape.size[2], abs=0.01)

@@ -32,7 +32,7 @@ def vehicle_from_camera(rig):
     return rig.vehicle_from_ego @ view
 
 
-def test_a_rig_depends_on_seed_and_scene_alone():
+def test_a_rig_depends_only_on_seed_and_scene():
     first, again = (describe(RandomRigs(3).rig_of(7)) for _ in range(2))
     assert first == again
     assert first != describe(RandomRigs(3).rig_of(8)) != describe(RandomRigs(4).rig_of(7))
@@ -66,7 +66,7 @@ def test_cameras_are_within_the_bounds_that_the_docs_name():
         assert 1.2 <= width / height <= 3.3 and 150_000 <= width * height <= 650_000
         pose = vehicle_from_camera(rig)
         assert 1.1 <= pose[2, 3] <= 2.2 and abs(pose[1, 3]) < 0.95
-        # The ego frame is turned so that the camera looks along x.
+        # The ego frame is rotated so that the camera looks along x.
         looks = (invert(camera.camera_from_ego) @ OPTICAL_FROM_VIEW)[:3, 0]
         assert looks[0] > np.cos(np.radians(10))
 
@@ -91,7 +91,7 @@ def test_sweeps_offsets_and_conventions_all_occur():
 
 
 @pytest.mark.parametrize("name", ["kitti", "a2d2", 0, 1, 2, 3])
-def test_the_quick_search_of_rays_leaves_none_out(name):
+def test_the_quick_search_finds_all_rays_in_the_images(name):
     rig = RIGS[name] if isinstance(name, str) else RandomRigs(11).rig_of(name)
     rig = dataclasses.replace(rig, body=())
     whole, found = _rays_of(rig, True), _rays_of(rig, False)
@@ -107,7 +107,7 @@ def test_the_quick_search_of_rays_leaves_none_out(name):
     assert keys(whole, inside) <= keys(found, slice(None))
 
 
-def test_the_vehicle_hides_what_it_hides_whichever_way_the_ego_frame_points():
+def test_rays_blocked_by_the_vehicle_do_not_depend_on_the_yaw_of_the_ego_frame():
     rig = RIGS["kitti"]
     turned = dataclasses.replace(
         rig,
@@ -131,7 +131,7 @@ def test_the_vehicle_hides_what_it_hides_whichever_way_the_ego_frame_points():
 
 
 @pytest.mark.usefixtures("kernels")
-def test_a_turned_ego_frame_has_the_same_points_and_boxes_of_the_world():
+def test_a_rotated_ego_frame_has_the_same_points_and_boxes_in_the_world():
     view = street(poses=POSES_AROUND)
     turned = seen_from(view, transform(rotation_z(np.pi / 2), (0, 0.2, 0)))
     back = transform(rotation_z(np.pi / 2), (0, 0.2, 0))
@@ -196,7 +196,7 @@ def test_a_merged_cloud_is_written_levelled_and_read_as_one(tmp_path):
     assert record["cameras"]["image_02"]["size"] == list(camera.size)
 
 
-def test_sources_by_name_and_by_rig():
+def test_rig_sources_are_made_from_names_and_rigs():
     assert rig_source("kitti", 1, (200, 100)).rig_of(5).reference_camera.size == (200, 100)
     own = rig_source(RIGS["kitti"], 1)
     other = rig_source(dataclasses.replace(RIGS["kitti"], max_range=70.0), 1)

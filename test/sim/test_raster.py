@@ -1,4 +1,4 @@
-"""The z-buffer: what hides what, holes, clipping, decals."""
+"""The z-buffer: occlusion, holes, clipping, decals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def together(*meshes: Mesh) -> Mesh:
 
 
 def look(mesh: Mesh, table: MaterialTable) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W) depth in metres, infinite where nothing is, and (H, W) row of the triangle, or -1."""
+    """Return (H, W) depth in metres, or infinity, and (H, W) index of the triangle, or -1."""
     keys, ids = np.zeros(SIZE[::-1], np.float32), np.full(SIZE[::-1], -1, np.int32)
     rows = select(mesh, table.camera, CAMERA_FROM_WORLD, MATRIX, SIZE)
     draw(mesh, rows, table.camera, CAMERA_FROM_WORLD, MATRIX, keys, ids)
@@ -58,13 +58,13 @@ def test_depth_of_a_wall_is_its_distance(table):
     np.testing.assert_allclose(depth, 8.0, rtol=1e-5)
 
 
-def test_nothing_is_seen_where_nothing_is(table):
+def test_a_wall_behind_the_camera_is_not_drawn(table):
     depth, ids = look(wall(-8.0), table)
     assert (ids == -1).all() and np.isinf(depth).all()
 
 
 @pytest.mark.parametrize("order", [(5.0, 9.0), (9.0, 5.0)])
-def test_nearer_wall_hides_the_farther(table, order):
+def test_the_nearer_wall_hides_the_farther_one(table, order):
     mesh = together(*(wall(x) for x in order))
     depth, ids = look(mesh, table)
     assert set(np.unique(ids) // 2) == {order.index(5.0)}
@@ -108,7 +108,7 @@ def test_holes_show_what_is_behind_exactly_where_the_material_is_cut(table, mate
     np.testing.assert_allclose(depth[ids >= 2], 12.0, rtol=1e-5)
 
 
-def test_marking_wins_against_the_road_it_lies_in(table):
+def test_a_marking_is_drawn_over_the_road_in_the_same_plane(table):
     builder = MeshBuilder()
     builder.quad((2, -50, 0), (100, -50, 0), (100, 50, 0), (2, 50, 0), 0, 0)
     builder.quad((4, -1, 0), (30, -1, 0), (30, 1, 0), (4, 1, 0), 0, 3)

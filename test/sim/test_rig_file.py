@@ -1,4 +1,4 @@
-"""One's own vehicle: the rig of a calibration file is simulated, and read back as it is."""
+"""The rig of a calibration file is simulated, and its data set reads back unchanged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Change = Callable[[dict], object]
 
 
 def changed(tmp_path: Path, change: Change, example: Path = EXAMPLE) -> Path:
-    """Write an example after a change of its content, and return its path."""
+    """Write an example with a change of its content, and return its path."""
     tree = yaml.safe_load(example.read_text())
     change(tree)
     path = tmp_path / "vehicle.yaml"
@@ -42,7 +42,7 @@ def changed(tmp_path: Path, change: Change, example: Path = EXAMPLE) -> Path:
     return path
 
 
-def test_sensors_sit_where_the_file_says():
+def test_sensors_have_the_poses_of_the_file():
     rig, file = load_rig(RIG_EXAMPLE), load_calibration(RIG_EXAMPLE)
     assert [lidar.name for lidar in rig.lidars] == ["velodyne", "rear"]
     for lidar, mount in zip(rig.lidars, file.lidars.values(), strict=True):
@@ -50,7 +50,7 @@ def test_sensors_sit_where_the_file_says():
     assert list(rig.cameras) == ["image_02", "image_03", "image_04"]
     for camera, mount in zip(rig.cameras.values(), file.cameras.values(), strict=True):
         np.testing.assert_array_equal(camera.camera_from_ego, mount.camera.camera_from_ego)
-        # The network sees the rectified image: what it shows is the same at any size.
+        # The network sees the rectified image, whose field of view is the same at any size.
         recorded = mount.camera.rectified_matrix[0, 0] / mount.camera.size[0]
         assert camera.is_rectified and camera.matrix[0, 0] / camera.size[0] == pytest.approx(
             recorded
@@ -58,7 +58,7 @@ def test_sensors_sit_where_the_file_says():
         assert 200_000 < camera.size[0] * camera.size[1] < 300_000
 
 
-def test_beams_are_those_of_the_model_with_what_else_is_given(tmp_path):
+def test_given_settings_override_those_of_the_lidar_model(tmp_path):
     beams = {"model": "os1 64", "azimuth_step": 0.7, "azimuths": [-60, 60], "max_range": 90}
     lidar = load_rig(changed(tmp_path, lambda tree: tree["lidar"].update(beams=beams))).lidars[0]
     np.testing.assert_allclose(np.degrees(lidar.elevations), MODELS["OS1-64"].elevations)
@@ -101,7 +101,7 @@ def on_its_side(tree: dict) -> None:
 
 
 def turn_camera(tree: dict, rotation: np.ndarray) -> None:
-    """Turn the view of the camera, x forward and z up, by a rotation of the ego frame."""
+    """Orient the camera: its view (x forward, z up) gets this rotation in the ego frame."""
     view = transform(rotation, (0.5, 0.0, 1.6))
     tree["camera"]["camera_from_ego"] = (OPTICAL_FROM_VIEW @ invert(view)).tolist()
 
@@ -139,12 +139,12 @@ def with_units(tree: dict) -> None:
         (with_units, "lidar.lidar_from_unit: the simulator .* list the units as lidars"),
     ],
 )
-def test_a_file_that_lacks_something_is_told_what_to_add(change, message, tmp_path):
+def test_the_error_for_an_unsuitable_file_names_the_setting(change, message, tmp_path):
     with pytest.raises(ValueError, match=rf"vehicle.yaml: {message}"):
         load_rig(changed(tmp_path, change))
 
 
-def test_an_error_names_the_section_of_one_of_several_lidars(tmp_path):
+def test_an_error_names_the_section_of_its_lidar(tmp_path):
     def rename(tree: dict) -> None:
         tree["lidars"]["lidar"] = tree["lidars"].pop("rear")
         del tree["lidars"]["lidar"]["beams"]
@@ -161,7 +161,7 @@ def test_a_second_lidar_cannot_have_the_name_that_the_first_one_gets(tmp_path):
         load_rig(changed(tmp_path, rename, RIG_EXAMPLE))
 
 
-def test_what_is_no_calibration_yaml_is_named(tmp_path, capsys):
+def test_rigs_that_are_not_calibration_files_are_refused(tmp_path, capsys):
     (tmp_path / "cams_lidars.json").write_text("{}")
     command = ["synth", str(tmp_path / "set"), "--scenes", "1", "--frames", "1", "--seed", "1"]
     assert main([*command, "--rig", str(tmp_path / "cams_lidars.json")]) == 2
@@ -173,7 +173,7 @@ def test_what_is_no_calibration_yaml_is_named(tmp_path, capsys):
     assert not (tmp_path / "set").exists()
 
 
-def test_a_lidar_that_sees_nothing_of_the_images_is_named_before_empty_frames_are_written(
+def test_lidars_without_beams_in_the_images_are_refused_before_frames_are_written(
     tmp_path,
 ):
     def look_back(tree: dict) -> None:
@@ -195,7 +195,7 @@ def shared_library():
 
 
 def tilted(tree: dict) -> None:
-    """Turn the lidars and the cameras of the rig out of level, and make the images small."""
+    """Tilt the lidars and the cameras of the rig, and give the lidars few beams."""
     for name, lidar in tree["lidars"].items():
         pose = np.array(lidar["ego_from_lidar"]) @ transform(rotation_rpy(0.03, -0.04, 0.2))
         lidar["ego_from_lidar"] = pose.tolist()
@@ -206,7 +206,7 @@ def tilted(tree: dict) -> None:
 
 
 @pytest.mark.slow
-def test_a_simulated_vehicle_is_read_back_as_the_file_has_it(kernels, tmp_path):
+def test_a_simulated_rig_is_read_back_as_in_its_file(kernels, tmp_path):
     path = changed(tmp_path, tilted, RIG_EXAMPLE)
     out, size = tmp_path / "set", (160, 96)
     generate(out, str(path), 1, 1, 4, size, workers=1, progress=False)
@@ -225,12 +225,12 @@ def test_a_simulated_vehicle_is_read_back_as_the_file_has_it(kernels, tmp_path):
         off = np.abs(elevations[:, None] - np.arange(-15, 16, 2)).min(1)
         assert len(cloud) > 300 and np.percentile(off, 99) < 0.15
     inside = points_in_boxes(np.concatenate(points), annotation.boxes).any(1)
-    # Every object with a label has a point on it, which a box in the wrong place would miss.
+    # Every labelled object has a point on it. A box with a wrong pose would not contain it.
     assert len(inside) >= 3 and inside.mean() > 0.9
 
 
 @pytest.mark.slow
-def test_a_folder_of_another_file_of_the_same_name_is_refused(kernels, tmp_path):
+def test_a_folder_made_from_another_file_of_the_same_name_is_refused(kernels, tmp_path):
     path = changed(tmp_path, with_beams(model="VLP-16"))
     generate(tmp_path / "set", str(path), 1, 1, 4, (160, 96), workers=1, progress=False)
     changed(tmp_path, with_beams(model="VLP-16", max_range=60))

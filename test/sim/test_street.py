@@ -1,4 +1,4 @@
-"""The course of a road, its cross-section, and the room on it."""
+"""The alignment of a road, its cross-section, and the free space on it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:
 
 
 def surface_height(triangles: np.ndarray, point: np.ndarray) -> float:
-    """Height of the highest of the triangles (T, 3, 3) over a point."""
+    """Return the height of the highest of the triangles (T, 3, 3) at a point."""
     a, b, c = (triangles[:, k] for k in range(3))
 
     def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -56,7 +56,7 @@ def street(request) -> tuple[Street, Surfaces]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_locating_undoes_placing(seed):
+def test_locate_is_the_inverse_of_points(seed):
     alignment = Alignment.draw(np.random.default_rng(seed), fast=False, near=50)
     s, t = np.linspace(-10, 60, 8), np.linspace(-12, 12, 8)
     points = alignment.points(s, t)
@@ -71,7 +71,7 @@ def test_road_begins_at_the_origin_along_x():
     assert step[0] == pytest.approx(0.01) and abs(step[1]) < 1e-4
 
 
-def test_offsets_are_to_the_left():
+def test_positive_offsets_are_to_the_left():
     alignment = Alignment.draw(np.random.default_rng(2), fast=False, near=50)
     np.testing.assert_allclose(alignment.points(0.0, 3.0)[:2], [0, 3], atol=1e-9)
 
@@ -93,8 +93,8 @@ def test_strips_leave_no_gap(street):
             assert inner.end == outer.start and inner.high == outer.low
 
 
-def test_ground_is_as_high_as_the_street_says(street):
-    """The highest surface over a point is the one that objects are set on (rough verges aside)."""
+def test_ground_has_the_height_of_the_street(street):
+    """Except on rough verges, objects stand on the highest surface at a point."""
     street, surfaces = street
     builder = MeshBuilder()
     build_ground(street, np.random.default_rng(0), builder, surfaces)
@@ -153,7 +153,7 @@ def crossed_street(library: Library) -> tuple[Site, Side]:
     return site, site.street.side(site.street.crossing.signs[0])
 
 
-def test_guard_rails_and_walls_of_leaves_leave_a_side_road_free(library):
+def test_guard_rails_and_forest_edges_leave_side_roads_open(library):
     site, side = crossed_street(library)
     greenery = Greenery(site)
     Boundaries(site, greenery)._guard_rail(side, side.boundary - 0.5, -12, 100, 1)
@@ -176,7 +176,7 @@ def test_no_guard_rail_goes_through_parked_cars(angle):
     assert not _is_parked_on(side, 8.5) and not _is_parked_on(replace(side, rows=[]), 5.0)
 
 
-def test_crowns_hang_over_the_road_but_not_so_low_that_a_lorry_meets_them(library):
+def test_tree_crowns_over_the_road_leave_clearance_for_lorries(library):
     site = bare_street(library, 4)
     greenery, side = Greenery(site), site.street.sides[1]
     for s in np.arange(-10, 60, 6.0):
@@ -187,8 +187,8 @@ def test_crowns_hang_over_the_road_but_not_so_low_that_a_lorry_meets_them(librar
     assert len(z) > 500 and z.min() > CLEARANCE - 0.01
 
 
-def test_lines_of_parking_places_lie_on_the_ground(library):
-    """Also where the places of a square are on raised paving."""
+def test_lines_of_parking_bays_lie_on_the_ground(library):
+    """This includes the bays of squares on raised paving."""
     is_raised = False
     for seed in range(12):
         site = bare_street(library, seed, "city", "square")
@@ -204,7 +204,7 @@ def test_lines_of_parking_places_lie_on_the_ground(library):
     assert is_raised
 
 
-def test_however_long_a_drive_is_it_ends_well_before_the_road_does():
+def test_even_a_long_drive_ends_well_before_the_end_of_the_road():
     for seed in range(40):
         rng = np.random.default_rng(seed)
         alignment = Alignment.draw(rng, fast=False, near=150)
@@ -228,14 +228,14 @@ def test_however_long_a_drive_is_it_ends_well_before_the_road_does():
         ((3.2, 2.9, np.pi / 4), True),
     ],
 )
-def test_rectangles_are_kept_apart_exactly(pose, free):
+def test_overlap_of_rectangles_is_exact(pose, free):
     occupancy = Occupancy(1)
     occupancy.take(np.zeros(3), 4.0, 2.0)
     assert occupancy.is_free(np.array(pose), 4.0, 2.0, margin=0.1) == free
 
 
-def test_whoever_meets_later_is_refused():
-    """Two on one track, one standing, one coming: free now, not at the second moment."""
+def test_objects_that_would_collide_later_are_refused():
+    """An approaching object is clear of a standing one at first, but not at the second moment."""
     occupancy = Occupancy(2)
     occupancy.take(np.zeros(3), 4.0, 2.0)
     coming = np.array([[20.0, 0, 0], [2.0, 0, 0]])
@@ -243,13 +243,13 @@ def test_whoever_meets_later_is_refused():
     assert occupancy.claim(coming + np.array([0, 5, 0]), 4.0, 2.0)
 
 
-def test_more_objects_fit_than_the_first_block():
+def test_occupancy_grows_beyond_its_first_block():
     occupancy = Occupancy(1)
     assert all(occupancy.claim(np.array([3.0 * index, 0, 0]), 1, 1) for index in range(200))
     assert not occupancy.is_free(np.array([3.0 * 150, 0, 0]), 1, 1)
 
 
-def test_randomized_materials_change_the_camera_side_only():
+def test_randomized_materials_change_only_the_values_of_the_camera():
     tables = []
     for weight in (0.0, 0.8):
         rng = np.random.default_rng(0)

@@ -32,23 +32,23 @@ def of_wall(points):
     return points.positions[(points.objects < 0) & (points.positions[:, 2] > 0.3)]
 
 
-def test_beams_pass_the_front_at_the_frames_time_and_the_sides_before_and_after():
+def test_beams_pass_the_front_at_the_time_of_the_frame():
     azimuths = np.radians([-90.0, 0.0, 90.0])
     assert np.allclose(TURN.times(azimuths), [-0.025, 0.0, 0.025])
     clockwise = dataclasses.replace(TURN, direction=-1, delay=0.01)
     assert np.allclose(clockwise.times(azimuths), [0.035, 0.01, -0.015])
 
 
-def test_a_narrow_sweep_takes_its_period_from_edge_to_edge():
+def test_a_narrow_sweep_takes_its_whole_period_between_its_edges():
     raster = Sweep(0.1, -1.0, 2.0, 1, 0.0, False)
     azimuths = np.array([-1.1, -1.0, 0.0, 0.999, 1.1])
     assert np.allclose(raster.times(azimuths), [-0.05, -0.05, 0, 0.05, 0.05], atol=1e-3)
 
 
-def test_uncorrected_points_of_a_wall_are_bent_by_the_drive():
+def test_uncorrected_points_of_a_wall_are_distorted_by_the_motion():
     points = of_wall(measure(street((WALL, "wall")), TURN))
     times = TURN.times(np.arctan2(points[:, 1], points[:, 0]))
-    # A beam that is shot later is shot from nearer by.
+    # A later beam is fired from a shorter distance.
     assert np.allclose(points[:, 0], WALL - SPEED * times, atol=0.02)
     assert np.ptp(points[:, 0]) > 0.1
 
@@ -66,7 +66,7 @@ def test_without_motion_a_sweep_gives_the_points_of_one_moment():
 
 
 @pytest.mark.parametrize("is_corrected", [False, True])
-def test_a_car_that_keeps_its_distance_stays_where_it_is_unless_corrected(is_corrected):
+def test_points_of_a_car_at_constant_distance_move_only_if_corrected(is_corrected):
     view = street()
     boxes = view.boxes
     moving = np.tile([SPEED, 0.0], (len(boxes), 1))
@@ -82,7 +82,7 @@ def test_a_car_that_keeps_its_distance_stays_where_it_is_unless_corrected(is_cor
             moving,
         ),
     )
-    # Shot a fixed time after the frame's, the leading cars have gone on.
+    # All beams are fired 50 ms after the time of the frame, when the cars have moved on.
     late = dataclasses.replace(TURN, period=1e-6, delay=0.05, is_corrected=is_corrected)
     points, once = measure(view, late), scan(view, QUIET)
     for number, (x, _, _) in enumerate(CAR_POSES):

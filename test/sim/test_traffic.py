@@ -40,7 +40,7 @@ BUSY = Busyness("busy", 30.0, 12.0, 0.3)
 
 @dataclass
 class Scene:
-    """A street without anything on it but the ground that the vehicle drives on."""
+    """A street on which only the path of the ego vehicle is occupied."""
 
     site: Site
     placement: Placement
@@ -61,12 +61,12 @@ def bare(library: Library, seed: int, kind: str = "city") -> Scene:
 
 @pytest.fixture
 def scene(library: Library) -> Scene:
-    """A street in a city."""
+    """Return a street in a city."""
     return bare(library, 4)
 
 
 def repeat(scene: Scene, add: Callable[..., int], times: int = 25) -> list[Actor]:
-    """Add a situation at many places, and return who it added."""
+    """Add a situation at many points, and return the actors that it added."""
     before = len(scene.actors)
     added = 0
     for index in range(times):
@@ -78,7 +78,7 @@ def repeat(scene: Scene, add: Callable[..., int], times: int = 25) -> list[Actor
 # How busy streets are
 
 
-def test_levels_of_busyness_spread_from_nobody_to_crowds():
+def test_levels_of_busyness_range_from_empty_to_crowded():
     rng = np.random.default_rng(0)
     drawn = [Busyness.draw(rng, "city") for _ in range(400)]
     assert {busyness.level for busyness in drawn} == set(LEVELS)
@@ -105,7 +105,7 @@ def test_every_kind_of_street_has_frequencies_of_all_situations(kind):
     assert sum(FREQUENCIES[kind]) == pytest.approx(1)
 
 
-def test_streets_hold_the_wanted_number_of_people_as_far_as_there_is_room(library):
+def test_streets_have_about_the_requested_number_of_people(library):
     scene = bare(library, 1)
     nobody = Busyness("empty", 0.0, 0.0, 0.1)
     People(scene.placement, nobody).add()
@@ -127,7 +127,7 @@ def test_the_library_has_every_kind_of_every_role(library, role):
 # People
 
 
-def test_people_in_a_circle_face_its_middle(library):
+def test_people_in_a_circle_face_its_centre(library):
     added = []
     for seed in range(10):
         alone = bare(library, seed)
@@ -143,7 +143,7 @@ def test_people_in_a_circle_face_its_middle(library):
     assert np.mean(added) > 0.85
 
 
-def test_a_queue_is_a_line_with_a_place_for_everyone(scene):
+def test_a_queue_is_a_line_of_people(scene):
     added = repeat(scene, Gatherings(scene.placement).queue, 1)
     places = np.array([(actor.s, actor.t) for actor in added])
     assert len(added) >= 3
@@ -167,7 +167,7 @@ def test_people_at_a_wall_stand_close_to_it(scene):
     assert min(gaps) > 0.1 and max(gaps) < 1.2
 
 
-def test_people_sit_on_the_seats_there_are(scene):
+def test_people_sit_on_existing_seats(scene):
     seats = [Amenity("seat", 10.0 + 0.9 * index, 7.0, -np.pi / 2) for index in range(5)]
     scene.site.amenities.extend(seats)
     scene.site.occupancy.take(scene.site.pose(12, 7), 6, 1)
@@ -193,7 +193,7 @@ def test_people_use_the_zebra_crossing(scene):
     assert np.mean([abs(actor.s - 22) < 2 for actor in added]) > 0.4
 
 
-def test_people_at_the_kerb_look_over_the_road(scene):
+def test_people_at_the_kerb_face_the_road(scene):
     for actor in repeat(scene, RoadUsers(scene.placement).kerb):
         assert np.sin(actor.turn) * actor.t < 0
         kerb = pavement(scene.site.street.side(actor.t)).start
@@ -210,14 +210,14 @@ def test_people_stand_at_the_doors_of_parked_cars(scene):
         assert 0 < max(x, y) < 0.9
 
 
-def test_no_car_means_nobody_at_a_car(scene):
+def test_nobody_stands_at_a_car_if_there_is_none(scene):
     assert RoadUsers(scene.placement).car(scene.site.street.sides[0], 10.0) == 0
 
 
 # Vehicles and riders
 
 
-def test_riders_move_where_they_look_and_some_wait(scene):
+def test_riders_move_in_the_direction_they_face_and_some_wait(scene):
     Riders(scene.placement, Busyness("busy", 0.0, 60.0, 0.1)).add()
     moving = [actor for actor in scene.actors if actor.is_moving]
     assert 5 < len(moving) < len(scene.actors)
@@ -244,7 +244,7 @@ def test_motorcyclists_ride_in_the_lanes_at_the_speed_of_the_cars(library):
     assert found > 3
 
 
-def test_vehicles_that_wait_in_traffic_have_their_lamps_on_at_night_and_parked_ones_not(library):
+def test_at_night_waiting_vehicles_have_their_lamps_on_and_parked_ones_do_not(library):
     scene = bare(library, 4)
     scene.placement.drive = replace(scene.placement.drive, speed=0.0)
     Vehicles(scene.placement, BUSY).add_moving()
@@ -260,7 +260,7 @@ def test_vehicles_that_wait_in_traffic_have_their_lamps_on_at_night_and_parked_o
         assert changed and set(changed) == {is_lit}
 
 
-def test_the_own_lane_has_vehicles_behind_too_at_a_distance(library):
+def test_vehicles_behind_the_ego_vehicle_keep_a_distance(library):
     behind = []
     for seed in range(5):
         scene = bare(library, seed, "avenue")
@@ -284,7 +284,7 @@ def test_buses_and_delivery_vehicles_stand_at_the_edge(library):
     assert len(standing) > 4
 
 
-def test_an_actor_that_crosses_the_road_has_the_velocity_of_its_box(library):
+def test_the_velocity_of_a_crossing_actor_matches_the_motion_of_its_box(library):
     street = bare(library, 3).site.street
     person = library.draw_person("walking", np.random.default_rng(0))
     actor = Actor(person, np.zeros(1), 20.0, -3.0, 1.3, 0.4, 1.0, 1.2)
@@ -294,8 +294,8 @@ def test_an_actor_that_crosses_the_road_has_the_velocity_of_its_box(library):
     assert np.linalg.norm(change) == pytest.approx(np.hypot(0.4, 1.2), rel=0.1)
 
 
-def test_in_a_long_drive_nobody_leaves_the_land_that_is_built(library):
-    """The ground ends, and what drove on from a side road would hang in the air beyond it."""
+def test_actors_that_would_leave_the_ground_in_a_long_drive_are_refused(library):
+    """Vehicles that drive beyond the end of the ground would hang in the air."""
     site = bare_street(library, 4, "city", moments=2)
     drive = Drive(site.street.ego_lane.offset, 0.0, 0.0, 20.0)
     placement = Placement(site, drive, np.array([0.0, 20.0]), 5)
@@ -313,12 +313,12 @@ def test_in_a_long_drive_nobody_leaves_the_land_that_is_built(library):
 
 @pytest.fixture(scope="module")
 def towns(library: Library) -> list[World]:
-    """Streets of kinds that people live in."""
+    """Return one world for each of 16 streets in built-up areas."""
     kinds = ("city", "residential", "avenue", "lot")
     return [World(seed, 1, library, kind=kinds[seed % 4]) for seed in range(16)]
 
 
-def test_towns_have_people_riders_and_lorries_in_number(towns):
+def test_towns_have_many_people_riders_and_lorries(towns):
     labels = [world.view(0).boxes.labels for world in towns]
     counts = np.array([[np.sum(row == BOX_LABEL[name]) for name in BOX_LABEL] for row in labels])
     mean = dict(zip(BOX_LABEL, counts.mean(0), strict=True))
@@ -328,7 +328,7 @@ def test_towns_have_people_riders_and_lorries_in_number(towns):
 
 
 def test_nobody_stands_in_a_wall(towns):
-    """No triangle of a building reaches into the middle of a person."""
+    """No triangle of a building reaches into the core of a person."""
     for world in towns:
         view = world.view(0)
         walls = view.static.triangles[_is_wall(view)].astype(np.float64)
@@ -347,7 +347,7 @@ def _is_wall(view: View) -> np.ndarray:
 
 
 def _meets(triangles: np.ndarray, half: np.ndarray) -> bool:
-    """Return whether any triangle (T, 3, 3) meets a cuboid around the origin (by its axes)."""
+    """Return whether any triangle (T, 3, 3) intersects an axis-aligned cuboid at the origin."""
     low, high = triangles.min(1), triangles.max(1)
     near = triangles[((low < half) & (high > -half)).all(1)]
     if not len(near):

@@ -41,7 +41,7 @@ every_car = pytest.mark.parametrize("shape", CARS, indirect=True)
 
 
 def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Indices of all triangles that a ray meets, nearest first (Moeller and Trumbore)."""
+    """Return the indices of all triangles that a ray hits, nearest first (Moeller-Trumbore)."""
     a, b, c = (shape.mesh.triangles[:, k].astype(np.float64) for k in range(3))
     across = np.cross(direction, c - a)
     determinant = np.sum((b - a) * across, -1)
@@ -54,7 +54,7 @@ def crossings(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> np.nda
 
 
 def first_behind_glass(shape: Shape, origin: np.ndarray, direction: np.ndarray) -> int | None:
-    """Slot that a ray meets first after a pane it went through; None without a pane."""
+    """Return the slot that a ray hits first behind glass, or None if it does not hit glass."""
     slots = shape.mesh.materials[crossings(shape, origin, direction)]
     if len(slots) == 0 or slots[0] != GLASS:
         return None
@@ -71,7 +71,7 @@ def test_declared_size_is_the_extent_of_the_body(shape: Shape):
 
 
 @every_vehicle
-def test_stands_on_the_ground_in_the_middle_of_its_box(shape: Shape):
+def test_vehicles_stand_on_the_ground_centred_in_their_boxes(shape: Shape):
     points = shape.mesh.triangles.reshape(-1, 3)
     low, high = points.min(0), points.max(0)
     np.testing.assert_allclose(
@@ -92,7 +92,7 @@ def test_normals_are_unit_vectors_on_the_outer_side_of_their_triangles(shape: Sh
 
 
 @every_vehicle
-def test_outermost_surface_looks_outwards(shape: Shape):
+def test_outermost_surface_faces_outwards(shape: Shape):
     length, width, height = shape.size
     for x in np.linspace(-0.4, 0.4, 9) * length:
         for side in (-1, 1):
@@ -145,8 +145,8 @@ def test_a_ray_through_the_windscreen_meets_the_interior(shape: Shape):
 
 
 @every_car
-def test_nothing_of_the_interior_shows_outside(shape: Shape):
-    """Rays from all sides first meet the shell."""
+def test_the_interior_is_hidden_behind_the_shell(shape: Shape):
+    """Rays from all sides hit the shell first."""
     length, _, height = shape.size
     for angle in np.linspace(0, 2 * np.pi, 24, endpoint=False):
         direction = -np.array([np.cos(angle), np.sin(angle), 0.12])
@@ -184,7 +184,7 @@ def test_materials_cover_every_slot_and_let_the_lidar_through_glass_only():
     assert np.flatnonzero(table.lidar[rows, LIDAR_COLUMN["transmission"]]).tolist() == [GLASS]
 
 
-def test_a_trailer_is_outside_of_the_box_of_its_car_and_takes_ground():
+def test_a_trailer_is_outside_the_box_of_its_car_but_inside_the_footprint():
     shape = car(np.random.default_rng(0), "towing")
     assert shape.label == BOX_LABEL["car"] and shape.size[0] < 5.6
     behind = shape.mesh.triangles[..., 0].max(1) < -shape.size[0] / 2 - 0.3
@@ -196,7 +196,7 @@ def test_a_trailer_is_outside_of_the_box_of_its_car_and_takes_ground():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_both_ends_of_an_articulated_bus_have_their_own_lamps(seed: int):
-    """The rear section is a body that was turned round: it had head lamps and a driver."""
+    """The rear section is a rotated body, which must not have head lamps."""
     shape = truck(np.random.default_rng(seed), "articulated_bus")
     at_rear = shape.mesh.triangles[..., 0].min(1) < -0.47 * shape.size[0]
     at_front = shape.mesh.triangles[..., 0].max(1) > 0.47 * shape.size[0]
@@ -206,7 +206,7 @@ def test_both_ends_of_an_articulated_bus_have_their_own_lamps(seed: int):
 
 
 @pytest.mark.parametrize("kind", ["box_van", "ambulance", "semitrailer", "bus"])
-def test_mirrors_are_at_the_cab_not_before_it(kind: str):
+def test_mirrors_are_at_the_cab_not_in_front_of_it(kind: str):
     shape = truck(np.random.default_rng(0), kind)
     sides = np.abs(shape.mesh.triangles[..., 1]).max(1) > shape.size[1] / 2 + 0.05
     assert 0 < shape.mesh.triangles[sides][..., 0].max() < shape.size[0] / 2

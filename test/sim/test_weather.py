@@ -1,4 +1,4 @@
-"""Weather: how often each kind occurs, and what camera and lidar make of it."""
+"""Weather: how often each kind occurs, and its effects on camera and lidar."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ NIGHT = Weather("night", is_night=True)
 
 
 def scene(weather: Weather, *things: tuple[float, str]) -> View:
-    """A straight street in a kind of weather."""
+    """Return a straight street in a kind of weather."""
     view = street(*things)
     mist = view.materials.add("mist", (0.8, 0.8, 0.8))
     return replace(view, weather=weather, wet=weather.wet, mist=mist)
 
 
-def test_each_kind_occurs_as_often_as_it_should():
+def test_each_kind_occurs_with_its_probability():
     counts = Counter(Weather.draw(seed).kind for seed in range(4000))
     for kind, share in zip(WEATHERS, WEATHER_PROBABILITIES, strict=True):
         assert counts[kind] / 4000 == pytest.approx(share, abs=0.03)
@@ -67,13 +67,13 @@ def test_unknown_weather_is_refused(library):
 
 
 @pytest.mark.slow
-def test_weather_leaves_the_street_as_it_is(library):
+def test_weather_does_not_change_the_street(library):
     fair, foggy = (World(4, 1, library, weather=kind).view(0) for kind in ("fair", "fog"))
     np.testing.assert_array_equal(fair.boxes.centers, foggy.boxes.centers)
     np.testing.assert_array_equal(fair.static.triangles, foggy.static.triangles)
 
 
-def test_low_sun_is_low_and_night_has_none():
+def test_low_sun_is_low_and_night_has_no_sun():
     low = [random_light(seed, "summer", 0.0, Weather("low_sun")) for seed in range(50)]
     assert all(0 < light.sun_direction[2] < 0.16 and light.has_shadows for light in low)
     dark = [random_light(seed, "summer", 0.0, NIGHT) for seed in range(50)]
@@ -102,7 +102,7 @@ class TestCamera:
         for weather in (FOG, RAIN, NIGHT):
             np.testing.assert_array_equal(self.picture(weather)[1], expected)
 
-    def test_fog_takes_contrast(self):
+    def test_fog_reduces_contrast(self):
         _, mask = self.picture(FAIR)
         beyond = mask != MASK_LABEL["sky"]
         deviations = [self.picture(weather)[0][beyond].std() for weather in (FAIR, FOG)]
@@ -117,13 +117,13 @@ class TestCamera:
         road = mask == MASK_LABEL["road"]
         assert lit[road].max() > dark[road].max() + 20
 
-    def test_wet_ground_mirrors(self):
+    def test_wet_ground_is_reflective(self):
         dry, mask = self.picture(FAIR)
         wet, _ = self.picture(Weather(wet=0.9))
         road = mask == MASK_LABEL["road"]
         assert np.abs(wet.astype(int) - dry)[road].mean() > 2
 
-    def test_weather_is_repeatable(self):
+    def test_weather_is_reproducible(self):
         np.testing.assert_array_equal(self.picture(RAIN)[0], self.picture(RAIN)[0])
 
 
@@ -147,7 +147,7 @@ def test_only_fast_vehicles_raise_spray_and_camera_and_lidar_agree_on_them():
         assert radiance.any() == is_changed
 
 
-def test_some_cameras_have_drops_on_their_glass():
+def test_some_cameras_have_drops_on_their_lens():
     changed = []
     for drive in range(20):
         radiance = np.tile(np.linspace(0, 1, 80, dtype=np.float32)[:, None, None], (1, 120, 3))
@@ -162,12 +162,12 @@ def test_some_cameras_have_drops_on_their_glass():
 class TestLidar:
     """Scans of one street in all kinds of weather."""
 
-    def test_fog_shortens_the_reach(self):
+    def test_fog_shortens_the_range(self):
         clear, foggy = (scan(scene(weather), RIG) for weather in (FAIR, FOG))
         far = [np.percentile(points.distances, 95) for points in (clear, foggy)]
         assert far[1] < 0.8 * far[0]
 
-    def test_fog_and_rain_return_near_points_of_no_object(self):
+    def test_fog_returns_near_points_that_belong_to_no_object(self):
         hidden = scene(FOG, (12.0, "wall"))
         clear = scan(replace(hidden, weather=FAIR), RIG)
         foggy = scan(hidden, RIG)
@@ -175,7 +175,7 @@ class TestLidar:
         assert in_air.sum() > ((clear.positions[:, 2] > 0.4) & (clear.distances < 9)).sum() + 10
         assert (foggy.objects[in_air] == NO_OBJECT).all()
 
-    def test_fog_that_the_camera_sees_on_a_fair_day_weakens_the_lidar_as_much(self):
+    def test_haze_in_fair_weather_attenuates_the_lidar_as_fog_does(self):
         drives = range(100)
         lengths = [random_light(drive, "summer", 0.0).fog_length for drive in drives]
         foggy, clear = int(np.argmin(lengths)), int(np.argmax(lengths))
@@ -194,7 +194,7 @@ class TestLidar:
             counts.append(((points.positions[:, 2] < 0.2) & (points.distances > 12)).sum())
         assert counts[1] < counts[0]
 
-    def test_water_mirrors_beams_away_on_the_ground_but_not_on_the_roof_of_a_car(self):
+    def test_wet_ground_reflects_beams_away_and_the_roof_of_a_car_does_not(self):
         level, ones = np.ones(2), np.ones(2)
         objects, labels = np.array([-1, 0]), np.array([ROAD, CAR], np.uint8)
         hits = Hits(np.arange(2), 20 * ones, np.zeros(2, int), ones, level, objects, labels)
@@ -208,7 +208,7 @@ class TestLidar:
         )
 
 
-def test_lamps_of_vehicles_under_way_are_lit_in_rain(library: Library):
+def test_lamps_of_moving_vehicles_are_lit_in_rain(library: Library):
     fair, rainy = (
         World(2, 1, library, kind="motorway", weather=kind).view(0) for kind in ("fair", "rain")
     )

@@ -1,4 +1,4 @@
-"""The simulator's world: what stands where, and the drive through it."""
+"""The world of the simulator: its objects, and the drive through it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FRAMES = 20
 
 @pytest.fixture(scope="module")
 def worlds(library: Library) -> list[World]:
-    """Drives in all places, twice each, in any weather."""
+    """Return two drives in each place, in any weather."""
     places = list(PLACES)
     return [World(seed, FRAMES, library, kind=places[seed % len(places)]) for seed in SEEDS]
 
@@ -34,7 +34,7 @@ def mesh_of(view: View):
 
 
 def outline(boxes: Boxes) -> np.ndarray:
-    """(M, 16, 3) points along the lower edges, at half height, 5 cm inside the boxes."""
+    """Return (M, 16, 3) points on the outlines of the boxes, at half height and 5 cm inside."""
     shrunk = replace(boxes, sizes=np.maximum(boxes.sizes - 0.1, 0.05))
     lower = box_corners(shrunk)[:, :4]
     share = np.linspace(0, 1, 4, endpoint=False)[:, None]
@@ -47,7 +47,7 @@ def outline(boxes: Boxes) -> np.ndarray:
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(N,) the vertical part of the cross product of vectors (N, 3)."""
+    """Return the vertical component (N,) of the cross product of vectors (N, 3)."""
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
@@ -62,7 +62,7 @@ def test_same_seed_gives_the_same_drive(library):
     np.testing.assert_array_equal(views[0].world_from_ego, views[1].world_from_ego)
 
 
-def test_views_may_be_asked_for_in_any_order(library):
+def test_views_may_be_requested_in_any_order(library):
     world, other = World(3, FRAMES, library), World(3, FRAMES, library)
     other.view(11)
     np.testing.assert_array_equal(world.view(4).moving.triangles, other.view(4).moving.triangles)
@@ -90,7 +90,7 @@ def test_annotated_objects_do_not_overlap(worlds, index):
 
 
 def test_a_vehicle_at_an_angle_to_the_road_stands_on_the_slope(library):
-    """The ground under it is the same whichever way it is turned."""
+    """The ground under it does not depend on its yaw."""
     world = World(3, 1, library, kind="hills")
     slope = world.street.alignment.slope(0.0)
     turned = copy.copy(world)
@@ -101,8 +101,8 @@ def test_a_vehicle_at_an_angle_to_the_road_stands_on_the_slope(library):
 
 
 @pytest.mark.parametrize("index", [0, FRAMES // 2, FRAMES - 1])
-def test_nothing_stands_in_the_vehicle(worlds, index):
-    """No corner of a triangle lies where vehicle and camera are."""
+def test_nothing_intersects_the_ego_vehicle(worlds, index):
+    """No corner of a triangle lies inside the vehicle or at its camera."""
     for world in worlds:
         view = world.view(index)
         corners = apply(
@@ -123,7 +123,7 @@ def test_lane_ahead_is_free_for_some_metres(worlds, index):
 
 
 @pytest.mark.parametrize("index", [0, 9])
-def test_boxes_hold_the_triangles_of_their_objects(worlds, index):
+def test_boxes_contain_the_triangles_of_their_objects(worlds, index):
     for world in worlds:
         view = world.view(index)
         mesh = mesh_of(view)

@@ -47,7 +47,7 @@ def write(root, rig, view, result, images, masks):
 
 @pytest.fixture(scope="module", params=[*QUICK_RIGS, "vehicle"])
 def written(request, tmp_path_factory):
-    """(rig, view, scan, images, masks, what the reader gives, folder) of one frame."""
+    """Return (rig, view, scan, images, masks, data set, folder) of one frame."""
     root = tmp_path_factory.mktemp(request.param)
     rig = tilted_vehicle() if request.param == "vehicle" else QUICK_RIGS[request.param]
     rig = rig.resized(SIZE)
@@ -59,12 +59,12 @@ def written(request, tmp_path_factory):
 
 
 def sensor(names, alone, name):
-    """Return what a sensor of a rig is called in a frame."""
+    """Return the name of a sensor in a frame, which is `alone` if the rig has no other."""
     return alone if len(names) == 1 else name
 
 
 def scans_of(rig, result):
-    """Return which points each scan of a frame should have, by its name there."""
+    """Return the points that each scan of a frame should have, by the name of the scan."""
     if rig.layout == "kitti":
         names = [lidar.name for lidar in rig.lidars]
         parts = {name: result.lidars == number for number, name in enumerate(names)}
@@ -76,7 +76,7 @@ def scans_of(rig, result):
     return {sensor(parts, LIDAR, name): result[mine] for name, mine in parts.items()}
 
 
-def test_the_units_of_a_merged_cloud_sit_where_the_lidars_of_the_rig_do(written):
+def test_units_of_a_merged_cloud_have_the_poses_of_the_lidars(written):
     rig, _, result, *_, dataset, _ = written
     frame, _ = dataset[0]
     if rig.layout != "a2d2":  # each cloud is of one lidar
@@ -105,7 +105,7 @@ def test_every_file_of_the_layout_is_there(written):
     assert len(dataset) == 1 and dataset[0][0].missing == ()
 
 
-def test_points_read_back_in_the_ego_frame_and_each_of_them_once(written):
+def test_points_read_back_once_and_in_the_ego_frame(written):
     rig, _, result, *_, dataset, _ = written
     frame, _ = dataset[0]
     expected = scans_of(rig, result)
@@ -119,7 +119,7 @@ def test_points_read_back_in_the_ego_frame_and_each_of_them_once(written):
         assert np.abs(read.points[:, 3] - part.intensities).max() <= 0.5 * step + 1e-6
 
 
-def test_without_a_choice_the_reference_camera_alone_is_read(written):
+def test_by_default_only_the_reference_camera_is_read(written):
     rig, _, result, images, *_, root = written
     frame, annotation = open_dataset(root)[0]
     assert list(frame.cameras) == list(annotation.masks) == [CAMERA]
@@ -152,7 +152,7 @@ def test_boxes_contain_the_points_that_were_read(written):
 def test_images_and_masks_read_back_as_recorded(written):
     rig, _, _, images, masks, dataset, _ = written
     frame, annotation = dataset[0]
-    assert annotation.mask_labels == load_label_set("driving_13")  # no more than the simulator's
+    assert annotation.mask_labels == load_label_set("driving_13")  # only the simulator's
     assert len(frame.cameras) == len(annotation.masks) == len(rig.cameras)
     for name in rig.cameras:
         read = sensor(rig.cameras, CAMERA, name)
@@ -160,7 +160,7 @@ def test_images_and_masks_read_back_as_recorded(written):
         assert np.array_equal(annotation.masks[read], masks[name])
 
 
-def test_cameras_read_back_as_the_rigs(written):
+def test_cameras_of_the_rig_read_back_unchanged(written):
     rig, *_, dataset, _ = written
     frame, _ = dataset[0]
     for name, expected in rig.cameras.items():
@@ -172,7 +172,7 @@ def test_cameras_read_back_as_the_rigs(written):
 
 @cache
 def pictures_of_cars(name):
-    """Return (image, mask) of each camera of a rig among cars, which do not depend on its scan."""
+    """Return (image, mask) of each camera of a rig among cars; both do not depend on the scan."""
     view = street(poses=POSES_AROUND)
     rig = RIGS[name].resized((320, 200))
     return {camera: render(view, known) for camera, known in rig.cameras.items()}
@@ -206,7 +206,7 @@ def test_points_of_cars_lie_on_cars_in_the_mask_of_each_camera(name, full_turn, 
 
 
 def test_a_point_lands_on_its_pixel_through_the_rectified_image(written):
-    """A picture that is white where the lidar sees a car is white there after rectification."""
+    """A mask that shows a car where the lidar sees it still does so after rectification."""
     rig, _, result, *_ = written
     camera = rig.reference_camera
     mask = np.zeros((SIZE[1], SIZE[0]), np.uint8)
@@ -329,7 +329,7 @@ def test_kitti_2d_boxes_are_clipped_projections(tmp_path):
     assert bounds[:, 2].max() <= rig.reference_camera.size[0] - 1
 
 
-def test_a2d2_cameras_have_frames_of_other_numbers_and_times(tmp_path):
+def test_frames_of_a2d2_cameras_differ_in_numbers_and_times(tmp_path):
     rig = QUICK_RIGS["a2d2_3"].resized(SIZE)
     view = street()
     write(tmp_path, rig, view, scan(view, rig), *pictures(rig))
@@ -353,7 +353,7 @@ def test_classes_of_points_read_back_in_the_order_of_the_points(written):
     assert np.array_equal(result.classes == CAR, result.objects >= 0)
 
 
-def test_the_map_of_the_places_reads_back_and_shows_cars_where_the_boxes_are(written):
+def test_bev_maps_read_back_and_show_vehicles_inside_the_boxes(written):
     _, view, result, *_, dataset, _ = written
     bev = dataset[0][1].bev
     expected = label_bev(view, result)
@@ -363,6 +363,6 @@ def test_the_map_of_the_places_reads_back_and_shows_cars_where_the_boxes_are(wri
     places = np.concatenate([bev.centers(), 0.5 + 0 * bev.classes[..., None]], -1).reshape(-1, 3)
     inside = points_in_boxes(places, view.boxes).any(0).reshape(bev.classes.shape)
     is_vehicle = bev.classes == bev.labels.index("vehicle")
-    # A cell that a car covers in part may be its own or not.
+    # A cell that a car covers only in part may have its class or not.
     assert (is_vehicle & inside).sum() > 0.97 * inside.sum()
     assert is_vehicle.sum() < 1.08 * inside.sum()
