@@ -1,4 +1,4 @@
-"""benchmarks/ablation with two rows, two steps and three scenes, and a row that cannot run."""
+"""benchmarks/ablation with three rows, two steps and three scenes, and a row that cannot run."""
 
 from __future__ import annotations
 
@@ -176,8 +176,8 @@ def test_rows_are_trained_once_continued_and_collected(
 
 
 @pytest.mark.slow
-def test_the_page_says_what_the_results_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the intervals, which take minutes."""
+def test_the_page_matches_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This leaves out the intervals, which take minutes."""
     monkeypatch.syspath_prepend(str(PROGRAMS))
     collect = runpy.run_path(str(PROGRAMS / "collect.py"))
     page = (ROOT / "docs" / "ablation.md").read_text()

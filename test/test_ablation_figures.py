@@ -1,4 +1,4 @@
-"""Figures of the ablation, from networks whose answers are known."""
+"""Figures of the ablation, from networks whose outputs are known."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def program(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-# What is stored of each frame.
+# What is stored for each frame.
 
 
 class Network:
-    """Stands for a trained network: its answers are a function of what it is shown.
+    """Stands for a trained network: its boxes are a function of the frame and the mode.
 
-    Its masks are road below a sky, which is too small in each frame by another share.
+    Its masks are road below sky. The sky is too small, by a different amount in each frame.
     """
 
     def __init__(self, boxes: Callable[[Frame, Mode], Boxes | None]) -> None:
@@ -81,7 +81,7 @@ def number_of(frame: Frame) -> int:
 
 
 def finds(dataset: TinyDataset) -> Callable[[Frame, Mode], Boxes | None]:
-    """Return what finds every second car, with a false alarm if no image helps."""
+    """Return a function that finds every second car, with a false alarm if it has no image."""
 
     def boxes(frame: Frame, mode: Mode) -> Boxes | None:
         index = number_of(frame)
@@ -116,7 +116,7 @@ def test_the_stored_frames_give_the_figures_of_the_report(mode: Mode) -> None:
         assert figure.value == figure.values == found["report"]["segmentation"]["miou"] > 0
 
 
-def test_disturbed_frames_are_scored_as_the_recorded_ones() -> None:
+def test_disturbed_frames_are_scored_like_the_recorded_ones() -> None:
     evidence, dataset = program("evidence"), TinyDataset()
     found = evidence.gather(Network(finds(dataset)), dataset, "fused", True, "")
     names = {"fused", "lidar_only", "another image", "0.5 degrees", "1 degree", "2 degrees"}
@@ -133,13 +133,13 @@ def test_disturbed_frames_are_scored_as_the_recorded_ones() -> None:
 
 
 class AtTheBorder(TinyDataset):
-    """The car of each frame is just inside the image."""
+    """Frames whose only car is just inside the image."""
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         return with_car_at(*super().__getitem__(index), np.array([12, 5.9, 0.8]))
 
 
-def test_a_wrong_calibration_does_not_change_what_counts() -> None:
+def test_a_wrong_calibration_does_not_change_which_boxes_count() -> None:
     found = program("evidence").gather(
         Network(finds(TinyDataset())), AtTheBorder(), "fused", True, ""
     )
@@ -150,7 +150,7 @@ def test_a_wrong_calibration_does_not_change_what_counts() -> None:
     assert truth == [[[1, 0, 0, 0]] * 2] * 4
 
 
-def test_frames_that_lack_a_sensor_add_nothing_to_what_needs_it() -> None:
+def test_frames_without_a_sensor_are_left_out_where_it_is_needed() -> None:
     evidence, dataset = program("evidence"), TinyDataset(missing="image")
     found = evidence.gather(Network(finds(dataset)), dataset, "fused", True, "")
     assert ["fused" in frame["boxes"] for frame in found["frames"]] == [True, False] * 2
@@ -204,9 +204,9 @@ def test_each_object_counts_by_the_number_of_points_on_it() -> None:
     assert by_points() == {"10-19": 1, "20-49": 1, "50-199": None, "200 or more": 1}
 
 
-def test_a_false_alarm_counts_where_its_points_or_a_near_object_are() -> None:
+def test_a_false_alarm_counts_in_the_column_of_its_points_or_of_a_near_object() -> None:
     half = pytest.approx((0.5 - 0.1) / 0.9)
-    # Five points are in no column, but 3 m away an object has twelve points: nearer than the
+    # Five points are in no column. But an object with twelve points is 3 m away: nearer than the
     # largest threshold, and farther than the other three.
     found = by_points(Street.NOTHING[0])
     assert found.pop("10-19") == pytest.approx((3 * (0.5 - 0.1) / 0.9 + 1) / 4)
@@ -218,7 +218,7 @@ def test_a_false_alarm_counts_where_its_points_or_a_near_object_are() -> None:
     assert list(by_points(Street.NOTHING[3]).values()) == [1, 1, None, 1]
 
 
-def test_numbers_of_points_have_the_column_that_its_name_says() -> None:
+def test_columns_contain_the_numbers_of_points_that_their_names_say() -> None:
     evidence = program("evidence")
     numbers = [9, 10, 19, 20, 49, 50, 199, 200, 5000]
     assert evidence.bin_of(np.array(numbers)).tolist() == [-1, 0, 0, 1, 1, 2, 2, 3, 3]
@@ -230,11 +230,11 @@ def test_the_mean_iou_leaves_out_classes_without_ground_truth() -> None:
     np.testing.assert_allclose(mean_iou(counts), [0.5, (3 / 4 + 1 / 2) / 2, np.nan])
 
 
-# What the page makes of it.
+# What the page computes from it.
 
 
 def frame_of(*found: bool, scene: str, name: str = "fused") -> dict[str, Any]:
-    """Return what is stored of a frame with cars that are found or not."""
+    """Return what is stored for a frame with cars that are found or missed."""
     truth = cars(*((10.0 * number + 10, 0.0) for number in range(len(found))))
     scores = DetectionScores(BOXES)
     scores.add(truth[np.array(found, bool)], truth, np.ones(len(found), bool))
@@ -281,7 +281,7 @@ def test_a_difference_is_the_mean_over_the_seeds_that_both_rows_have() -> None:
     assert gain(results_of(), results_of(ALL)) is None
 
 
-def test_frames_that_one_of_the_rows_has_no_figure_for_are_left_out() -> None:
+def test_frames_without_a_figure_in_one_of_the_rows_are_left_out() -> None:
     without = {"scene": "b", "boxes": {}, "counts": {}}
     first, second = results_of([ALL[0], without]), results_of([HALF[0], ALL[1]])
     assert gain(first, second)[0] == pytest.approx(50 / 91)
@@ -309,7 +309,7 @@ def test_a_difference_of_masks_is_that_of_their_mean_iou() -> None:
     assert figures.paired(*rows, parts) == (0.5, [0.5, 0.5])
 
 
-def test_the_frames_of_a_scene_are_drawn_together() -> None:
+def test_the_frames_of_a_scene_are_resampled_together() -> None:
     times = program("figures").resample_scenes(["a", "b", "a", "c", "b"])
     assert (times[:, 0] == times[:, 2]).all() and (times[:, 1] == times[:, 4]).all()
     assert (times[:, [0, 1, 3]].sum(1) == 3).all()

@@ -1,4 +1,4 @@
-"""Classes of pixels and points in the bird's-eye view, without learning."""
+"""Classes of pixels and points are lifted to the bird's-eye view, without learning."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def voted(*parts: tuple[np.ndarray, int]) -> tuple[BevMap, np.ndarray]:
 
 
 def at(found: BevMap, x: float, y: float) -> int:
-    """Return the class at a place."""
+    """Return the class at a point, metres."""
     return int(found.at(np.array([x, y])))
 
 
@@ -60,12 +60,12 @@ def test_an_object_does_not_bleed_onto_what_it_hides_from_the_camera() -> None:
     lifted = lift(points, found, GRID, BEV)
     assert lifted is not None
     assert at(lifted, 10, 1) == VEHICLE and at(lifted, 10, 4) == ROAD
-    assert at(lifted, 20, 1) != VEHICLE  # the lidar sees past the car what the camera does not
+    assert at(lifted, 20, 1) != VEHICLE  # only the lidar sees this point, past the car
     assert at(lifted, 1, 0) == MASK_IGNORED  # nothing was measured there
 
 
 @pytest.mark.parametrize("missing", ["points", "masks", "labels", "mapping"])
-def test_what_cannot_be_lifted_gives_no_map(missing: str) -> None:
+def test_there_is_no_map_without_points_masks_labels_or_mapping(missing: str) -> None:
     masks = {} if missing == "masks" else {CAMERA: np.zeros(SIZE[::-1], np.uint8)}
     labels = {"segmentation": load_label_set("groups_6") if missing == "mapping" else PIXELS}
     found = Prediction(
@@ -74,7 +74,7 @@ def test_what_cannot_be_lifted_gives_no_map(missing: str) -> None:
     assert lift(None if missing == "points" else ground(), found, GRID, BEV) is None
 
 
-def test_a_car_beside_a_wall_keeps_its_cells_and_the_road_its_own() -> None:
+def test_a_car_a_wall_and_the_road_side_by_side_keep_their_cells() -> None:
     heights = np.arange(0.05, 2.4, 0.1)
     along = np.arange(8, 12, 0.1)
     places = np.stack(np.meshgrid(along, heights), -1).reshape(-1, 2)
@@ -92,7 +92,7 @@ def test_crowns_and_bridges_above_the_road_do_not_vote() -> None:
     assert at(found, 10, 0) == ROAD
 
 
-def test_heights_count_from_a_ground_that_rises() -> None:
+def test_heights_are_relative_to_the_rising_ground() -> None:
     slope = 0.12
     points = ground(slope=slope)
     car = np.column_stack([np.full(20, 22.0), np.zeros(20), np.linspace(0.4, 1.5, 20)])
@@ -108,7 +108,7 @@ def test_a_single_point_below_the_ground_does_not_lower_it() -> None:
     assert at(found, 10.6, 0.6) == ROAD and at(found, 9.4, -0.6) == ROAD
 
 
-def test_a_flat_class_above_the_ground_is_a_wrong_pixel() -> None:
+def test_points_of_a_flat_class_above_the_ground_do_not_vote() -> None:
     wrong = np.array([[10.0, 0, 1.0]] * 9)
     found, _ = voted((ground(), SIDEWALK), (wrong, ROAD))
     assert at(found, 10, 0) == SIDEWALK
@@ -128,12 +128,12 @@ def test_the_ground_between_two_rings_is_filled() -> None:
     assert at(filled, 3, 0) == at(filled, 12, 0) == MASK_IGNORED  # before and beyond the rings
 
 
-def test_a_lane_marking_lies_on_the_road() -> None:
+def test_the_ground_between_road_and_lane_marking_is_road() -> None:
     filled = fill_between_rings(*rings(ROAD, MARKING))
     assert at(filled, 6.9, 0) == ROAD and at(filled, 7.6, 0) == MARKING
 
 
-def test_a_lane_marking_narrower_than_its_cell_is_one() -> None:
+def test_a_lane_marking_narrower_than_a_cell_is_kept() -> None:
     around = ground((10, 11))  # four points in a cell
     painted = around[np.isclose(around[:, 1], 0.2)]
     road = around[~np.isclose(around[:, 1], 0.2)]
@@ -150,7 +150,7 @@ def behind_a_car(origin: tuple[float, float] = (0.0, 0.0)) -> BevMap:
     return fill_between_rings(*found, origin)
 
 
-def test_what_an_object_hides_stays_unknown() -> None:
+def test_cells_hidden_by_an_object_stay_unknown() -> None:
     filled = behind_a_car()
     assert at(filled, 6.9, 0.2) == VEHICLE
     assert at(filled, 7.4, 0.2) == MASK_IGNORED  # behind the car
@@ -158,12 +158,12 @@ def test_what_an_object_hides_stays_unknown() -> None:
     assert at(filled, 6.6, 2) == at(filled, 7.4, 2) == ROAD
 
 
-def test_a_gap_longer_than_that_of_rings_stays_unknown() -> None:
+def test_a_gap_wider_than_that_between_rings_stays_unknown() -> None:
     filled = fill_between_rings(*voted((ground((6, 6.1)), ROAD), (ground((11, 11.1)), ROAD)))
     assert at(filled, 8.5, 0) == MASK_IGNORED
 
 
-def test_rings_lie_around_the_lidar_wherever_it_is() -> None:
+def test_rings_are_centred_on_the_lidar() -> None:
     filled = behind_a_car(origin=(0.0, 5.0))  # the hidden road lies to the right of the car
     assert at(filled, 7.4, -0.6) == MASK_IGNORED and at(filled, 7.4, 0.6) == ROAD
     assert at(behind_a_car(), 7.4, 0.6) == MASK_IGNORED

@@ -27,7 +27,7 @@ def test_an_empty_file_is_the_default(tmp_path):
     assert configuration.load(path) == Config()
 
 
-def test_what_is_written_reads_back_the_same(tmp_path):
+def test_a_saved_configuration_reads_back_the_same(tmp_path):
     config = configuration.with_settings(
         Config(), ["grid.cell=0.1", "model.bev_channels=[8, 16, 32]"]
     )
@@ -110,7 +110,7 @@ NONSENSE = {
 
 
 @pytest.mark.parametrize("setting", NONSENSE)
-def test_a_value_that_makes_no_sense_is_refused_with_the_setting_and_what_is_allowed(setting):
+def test_a_value_out_of_range_is_refused_with_the_setting_and_the_reason(setting):
     with pytest.raises(ValueError, match=f"^{NONSENSE[setting]}"):
         configuration.with_settings(Config(), [setting])
 
@@ -130,15 +130,15 @@ def test_a_value_at_the_limit_is_accepted(settings):
     configuration.with_settings(Config(), settings)
 
 
-def test_a_setting_of_the_command_line_replaces_one_of_the_file():
+def test_a_setting_of_the_command_line_overrides_the_configuration():
     config = configuration.with_settings(
         Config(), ["training.max_minutes=2", "training.tasks=[detection]"]
     )
     assert config.training.max_minutes == 2.0 and config.training.tasks == ("detection",)
 
 
-def test_a_number_without_a_point_but_with_an_exponent_is_a_number():
-    # YAML 1.1 takes it for text
+def test_a_number_with_an_exponent_and_no_decimal_point_is_a_number():
+    # YAML 1.1 reads it as text.
     assert (
         configuration.with_settings(
             Config(), ["training.learning_rate=4e-3"]
@@ -156,7 +156,7 @@ def test_a_wrong_setting_of_the_command_line_is_refused(setting):
 
 
 @pytest.mark.parametrize("name", ["synthetic", "a2d2"])
-def test_the_configurations_that_come_along_are_valid(name):
+def test_the_shipped_configurations_are_valid(name):
     assert configuration.load(ROOT / "config" / f"{name}.yaml").name == name
 
 

@@ -271,14 +271,14 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [head, ("---",) * len(head), *rows])
 
 
-def test_the_parameters_document_is_the_code_s() -> None:
+def test_the_parameters_document_matches_the_code() -> None:
     assert (ROOT / "docs" / "parameters.md").read_text() == parameters_document(), (
         "run python test/test_docs.py"
     )
 
 
 @pytest.mark.ros
-def test_the_topics_document_is_the_code_s() -> None:
+def test_the_topics_document_matches_the_code() -> None:
     assert (ROOT / "docs" / "topics.md").read_text() == topics_document(), (
         "run python test/test_docs.py"
     )
@@ -299,7 +299,7 @@ def test_every_cause_in_the_code_is_documented() -> None:
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_have_targets(name: str) -> None:
     document = ROOT / name
     broken = []
     for link in re.findall(r"\]\(([^)]+)\)", document.read_text()):
@@ -325,7 +325,7 @@ def test_named_files_exist(name: str) -> None:
 
 
 def documented_commands() -> list[str]:
-    """Collect the command lines of `bev-semseg` that stand in code blocks of the documents."""
+    """Collect the command lines of `bev-semseg` in code blocks of the documents."""
     commands = []
     for name in DOCUMENTS:
         text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
@@ -334,7 +334,7 @@ def documented_commands() -> list[str]:
 
 
 @pytest.mark.parametrize("line", documented_commands())
-def test_documented_commands_are_understood(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documented_commands_are_valid(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from bev_semseg_ros.cli.main import main
 
     for command in line.split(" && "):
@@ -354,7 +354,7 @@ def test_the_deployment_document_names_every_exit_code() -> None:
     ] == []
 
 
-def test_the_reliability_document_has_a_place_for_every_result_and_names_its_command() -> None:
+def test_the_reliability_document_has_a_section_for_every_result_and_names_its_program() -> None:
     text = (ROOT / "docs" / "reliability.md").read_text()
     for program in (ROOT / "benchmarks").glob("*.py"):
         for name in re.findall(r"\bwrite\(\"(\w+)\"", program.read_text()):
@@ -369,7 +369,7 @@ def test_the_reliability_document_has_a_place_for_every_result_and_names_its_com
     "name",
     ["docs/integration.md", "docs/several_sensors.md", "config/calibration_rig_example.yaml"],
 )
-def test_the_rule_for_names_of_sensors_is_the_code_s(name: str) -> None:
+def test_the_rule_for_names_of_sensors_matches_the_code(name: str) -> None:
     from bev_semseg_ros.data.calibration import SENSOR_NAME_RULE
 
     assert SENSOR_NAME_RULE in re.sub(r"\s+#?\s*", " ", (ROOT / name).read_text())
@@ -382,7 +382,7 @@ def test_the_readme_names_every_command() -> None:
     assert [name for name in COMMANDS if f"bev-semseg {name}" not in text] == []
 
 
-def test_the_readme_leads_to_every_document() -> None:
+def test_the_readme_links_to_every_document() -> None:
     text = (ROOT / "README.md").read_text()
     assert [name for name in DOCUMENTS if name != "README.md" and f"]({name}" not in text] == []
 

@@ -81,7 +81,7 @@ def run_here(section: Section) -> None:
 
 @pytest.fixture
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Return run(section), which gives the output of its commands."""
+    """Return run(section), which returns the output of its commands."""
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))
 
@@ -94,7 +94,7 @@ def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
 
 @pytest.fixture(scope="module")
 def folder(kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the page begins with: simulated frames and quick.yaml."""
+    """Return a folder with what the page creates first: simulated frames and quick.yaml."""
     folder = tmp_path_factory.mktemp("extending")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -13,7 +13,7 @@ ALL = ((0.3,),) * 4
 
 
 def boxes(*rows: tuple[float, float, int, float]) -> Boxes:
-    """Boxes of 4 m x 2 m along x, of (x, y, label, score)."""
+    """Return boxes of 4 m x 2 m along x, from rows of x, y, label and score."""
     x, y, labels, scores = np.array(rows, float).T
     count = len(rows)
     return Boxes(
@@ -31,14 +31,14 @@ def turned(
     return Boxes([[*center, 0]], [[*size, 1.5]], [yaw], [CAR], [1.0])
 
 
-def test_a_threshold_holds_for_its_class():
+def test_a_threshold_applies_to_its_class():
     kept = BoxFilter(CLASSES, ((0.5,), (0.3,), (0.3,), (0.3,)))(
         boxes((5, 0, CAR, 0.4), (15, 0, TRUCK, 0.4), (25, 0, CAR, 0.5))
     )
     assert kept.scores.tolist() == [0.4, 0.5] and kept.labels.tolist() == [TRUCK, CAR]
 
 
-def test_a_threshold_holds_for_its_band():
+def test_a_threshold_applies_to_its_band():
     keep = BoxFilter(CLASSES, ((0.6, 0.4, 0.2), (0.9,), (0.9,), (0.9,)), (20.0, 40.0))
     found = boxes(
         *(
@@ -64,13 +64,13 @@ def test_other_classes_are_not_kept():
     assert kept.labels.tolist() == [CAR, PEDESTRIAN]
 
 
-def test_what_is_decoded_suffices_for_every_class_that_is_kept():
+def test_the_lowest_threshold_is_that_of_the_kept_classes():
     thresholds = ((0.5,), (0.05,), (0.4, 0.2), (0.6,))
     assert BoxFilter(CLASSES, thresholds, (20.0,)).lowest == 0.05
     assert BoxFilter(CLASSES, thresholds, (20.0,), classes=("car", "pedestrian")).lowest == 0.2
 
 
-def test_of_two_that_overlap_the_better_is_kept_whatever_their_classes():
+def test_of_two_overlapping_boxes_the_better_is_kept_whatever_their_classes():
     found = boxes((10, 0, CAR, 0.6), (11, 0, TRUCK, 0.9), (20, 0, CAR, 0.5))
     assert BoxFilter(CLASSES, ALL, nms_iou_threshold=0.5)(found).scores.tolist() == [0.9, 0.5]
     assert (
@@ -98,7 +98,7 @@ def test_a_label_set_without_classes_has_a_filter_that_keeps_nothing():
     assert keep.lowest == 1.0 and len(keep(Boxes.empty())) == 0
 
 
-def test_nothing_comes_of_nothing():
+def test_no_boxes_give_no_boxes():
     assert len(BoxFilter(CLASSES, ALL, (20.0,), nms_iou_threshold=0.1)(Boxes.empty())) == 0
 
 
@@ -120,7 +120,7 @@ def test_wrong_settings_are_refused_by_name(settings, reason):
         BoxFilter(CLASSES, **{"thresholds": ALL, "distance_bands": (20.0, 40.0), **settings})
 
 
-def test_a_threshold_of_a_class_with_a_space_is_refused_by_the_name_that_ros_allows():
+def test_errors_use_the_parameter_name_of_a_class_with_a_space():
     assert threshold_name("Utility vehicle") == "score_threshold_Utility_vehicle"
     with pytest.raises(ValueError, match=r"^score_threshold_Utility_vehicle: 2 values"):
         BoxFilter(("Utility vehicle",), ((0.3, 0.4),), (20.0, 40.0))
@@ -139,12 +139,12 @@ def test_a_threshold_of_a_class_with_a_space_is_refused_by_the_name_that_ros_all
         (turned(np.pi / 4, (0, 0), (2 * 2**0.5, 2 * 2**0.5)), 6 / 10),
     ],
 )
-def test_the_overlap_of_rectangles_seen_from_above(other, expected):
+def test_bev_iou_of_rectangles_is_exact(other, expected):
     assert bev_iou(turned(0), other)[0] == pytest.approx(expected)
     assert bev_iou(other, turned(0))[0] == pytest.approx(expected)
 
 
-def test_the_overlap_is_the_share_of_points_that_lie_in_both():
+def test_bev_iou_is_the_fraction_of_points_that_lie_in_both_boxes():
     rng = np.random.default_rng(3)
     first = turned(0.7)
     others = Boxes.concatenate(
@@ -171,14 +171,14 @@ def test_long_boxes_behind_each_other_suppress_each_other_where_their_ends_overl
 
 
 def test_a_small_box_in_a_large_one_is_kept():
-    """Their overlap is small against the large one: a pedestrian within the box of a truck."""
+    """The IoU of a pedestrian inside the box of a truck is small."""
     truck = Boxes([[20, 0, 1]], [[10, 3, 3]], [0.2], [TRUCK], [0.9])
     pedestrian = Boxes([[21, 0.5, 1]], [[0.6, 0.6, 1.8]], [0.0], [PEDESTRIAN], [0.5])
     assert len(suppress(Boxes.concatenate([truck, pedestrian]), 0.1)) == 2
 
 
 @pytest.mark.parametrize("yaw", [0, np.pi])
-def test_of_boxes_at_one_place_the_best_is_kept(yaw):
+def test_of_boxes_at_the_same_position_the_best_is_kept(yaw):
     same = Boxes.concatenate([turned(0.3), turned(0.3 + yaw), turned(0.3)])
     scored = Boxes(same.centers, same.sizes, same.yaws, same.labels, np.array([0.4, 0.8, 0.6]))
     assert suppress(scored, 0.9).scores.tolist() == [0.8]

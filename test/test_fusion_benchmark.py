@@ -1,4 +1,4 @@
-"""What benchmarks/fusion.py shows a network, such as images of other frames, and what it prints."""
+"""The inputs that benchmarks/fusion.py gives to a network, and the figures that it prints."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sized(TinyDataset):
     ],
     ids=["one size", "two sizes", "one frame of another size", "each frame of its own size"],
 )
-def test_every_frame_gets_the_image_of_another_one_at_its_own_size(sizes, fusion) -> None:
+def test_every_frame_gets_the_image_of_another_frame_in_its_own_size(sizes, fusion) -> None:
     dataset = Sized(sizes)
     shuffled = fusion.Shuffled(dataset)
     assert len(shuffled) == len(sizes)
@@ -70,14 +70,14 @@ def test_every_frame_gets_the_image_of_another_one_at_its_own_size(sizes, fusion
     assert all(index != other for index, other in enumerate(shown))
 
 
-def test_images_go_to_frames_of_their_own_size_if_there_are_several(fusion) -> None:
+def test_images_go_to_frames_of_the_same_size_as_far_as_possible(fusion) -> None:
     sizes = [(128, 64), (96, 64), (64, 64)] * 4
     shuffled = fusion.Shuffled(Sized(sizes))
     others = [int(shuffled[index][0].cameras["0"].image[0, 0, 0]) - 10 for index in range(12)]
     assert sum(sizes[index] != sizes[other] for index, other in enumerate(others)) == 3
 
 
-def test_frames_exchange_images_with_frames_of_as_many_cameras(fusion) -> None:
+def test_frames_exchange_images_with_frames_of_the_same_number_of_cameras(fusion) -> None:
     shuffled = fusion.Shuffled(Sized([(128, 64)] * 5, cameras=[1, 2, 1, 2, 2]))
     for index, others in ((0, {2}), (2, {0}), (1, {3, 4}), (3, {1, 4}), (4, {1, 3})):
         cameras = shuffled[index][0].cameras.values()
@@ -91,7 +91,7 @@ def angle_between(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("degrees", [0.5, 5])
-def test_a_turned_camera_stays_at_its_place(degrees: float, fusion) -> None:
+def test_a_rotated_camera_keeps_its_position(degrees: float, fusion) -> None:
     frame, _ = TinyDataset()[0]
     turned = fusion.turned(3, frame, degrees)
     assert turned.lidars is frame.lidars
@@ -119,7 +119,7 @@ def test_each_variant_shows_the_frame_that_its_name_says(fusion) -> None:
         assert angle_between(recorded, pose) == pytest.approx(degrees, abs=1e-5)
 
 
-def test_figures_are_shown_of_classes_with_labels(fusion) -> None:
+def test_only_classes_with_labels_are_printed(fusion) -> None:
     summary, scores = fusion.summary, DetectionScores(load_label_set("boxes_4"))
     cars = Boxes([[10, 0, 0.8]], [[4, 2, 1.6]], [0], [0], [0.5])
     assert summary(scores.result()) == "no labels that count"

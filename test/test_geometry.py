@@ -14,7 +14,7 @@ POSE = geometry.transform(geometry.rotation_rpy(0.3, -0.2, 2.5), (1, -2, 3))
 
 
 def boxes(*rows: tuple[float, ...]) -> Boxes:
-    """Rows of x, y, z, length, width, height, yaw."""
+    """Return boxes from rows of x, y, z, length, width, height and yaw."""
     array = np.array(rows, float).reshape(-1, 7)
     return Boxes(
         array[:, :3], array[:, 3:6], array[:, 6], np.zeros(len(array)), np.ones(len(array))
@@ -37,7 +37,7 @@ def test_apply_rotates_then_moves():
     )
 
 
-def test_roll_pitch_yaw_turn_about_fixed_axes():
+def test_roll_pitch_yaw_rotate_about_fixed_axes():
     np.testing.assert_allclose(
         geometry.rotation_rpy(np.pi / 2, 0, 0) @ (0, 1, 0), (0, 0, 1), atol=1e-12
     )
@@ -52,7 +52,7 @@ def test_roll_pitch_yaw_turn_about_fixed_axes():
 @pytest.mark.parametrize(
     "angles", [(0, 0, 0), (0, 0, np.pi), (np.pi, 0, 0), (0, np.pi, 0), (0.3, -0.2, 2.5), (2, 1, -3)]
 )
-def test_quaternion_turns_like_its_rotation(angles):
+def test_quaternion_rotates_like_its_matrix(angles):
     rotation = geometry.rotation_rpy(*angles)
     x, y, z, w = geometry.quaternion_from_rotation(rotation)
     vector = np.array([0.3, -1.2, 0.7])
@@ -83,7 +83,7 @@ def test_corners_begin_at_the_lower_front_left():
     np.testing.assert_allclose(corners[6], [8, -1, 1.75])
 
 
-def test_corners_turn_counter_clockwise():
+def test_corners_rotate_counter_clockwise():
     corners = geometry.box_corners(boxes((0, 0, 0, 4, 2, 2, np.pi / 2)))[0]
     np.testing.assert_allclose(corners[0], [-1, 2, -1], atol=1e-12)
 
@@ -98,7 +98,7 @@ def test_boxes_move_with_their_frame():
     )
 
 
-def test_ids_stay_and_velocities_turn_with_the_frame():
+def test_ids_stay_and_velocities_rotate_with_the_frame():
     quarter = geometry.transform(geometry.rotation_z(np.pi / 2), (10, 0, 0))
     moving = replace(
         boxes((10, 2, 1, 4, 2, 1.5, 0), (5, 0, 0, 1, 1, 2, 0)),
@@ -110,7 +110,7 @@ def test_ids_stay_and_velocities_turn_with_the_frame():
     np.testing.assert_allclose(turned.velocities, [[-1, 3], [np.nan, np.nan]], atol=1e-12)
 
 
-def test_a_tilt_of_the_frame_changes_no_speed():
+def test_tilting_the_frame_does_not_change_speeds():
     moving = replace(boxes((10, 2, 1, 4, 2, 1.5, 0)), velocities=np.array([[3.0, 4.0]]))
     tilt = geometry.transform(geometry.rotation_rpy(0.2, -0.3, 1.0))
     assert np.hypot(*geometry.transform_boxes(tilt, moving).velocities[0]) == pytest.approx(5)
@@ -126,7 +126,7 @@ def test_points_in_boxes_respects_yaw_and_margin():
     assert geometry.points_in_boxes(points, along, margin=0.2)[0].tolist() == [True, False, True]
 
 
-def test_no_boxes_hold_no_points():
+def test_no_boxes_contain_no_points():
     assert geometry.points_in_boxes(np.zeros((5, 3)), Boxes.empty()).shape == (0, 5)
     assert geometry.box_corners(Boxes.empty()).shape == (0, 8, 3)
 
@@ -137,7 +137,7 @@ def test_angles_are_wrapped():
     assert (np.abs(geometry.wrap_angle(angles)) <= np.pi).all()
 
 
-def test_image_bounds_hold_all_corners():
+def test_image_bounds_contain_all_corners():
     matrix = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]) @ geometry.OPTICAL_FROM_VIEW[:3]
     box = boxes((20, 1, 0, 4, 2, 1.5, 0.4))
     pixels, _ = geometry.project(matrix, geometry.box_corners(box)[0])
@@ -146,7 +146,7 @@ def test_image_bounds_hold_all_corners():
     )
 
 
-def test_box_beside_the_camera_is_cut_at_the_near_plane():
+def test_a_box_beside_the_camera_is_clipped_at_the_near_plane():
     matrix = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]]) @ geometry.OPTICAL_FROM_VIEW[:3]
     bounds = geometry.box_image_bounds(
         boxes((0, 3, 0, 8, 2, 2, 0), (-20, 0, 0, 4, 2, 2, 0)), matrix
@@ -154,5 +154,5 @@ def test_box_beside_the_camera_is_cut_at_the_near_plane():
     assert bounds[0, 2] == pytest.approx(
         50 - 100 * 2 / 4
     )  # the right edge is the box's far end, 4 m ahead
-    assert bounds[0, 0] < -1000  # and it goes out of the image to the left
-    assert np.isnan(bounds[1]).all()  # wholly behind
+    assert bounds[0, 0] < -1000  # it extends beyond the left edge of the image
+    assert np.isnan(bounds[1]).all()  # entirely behind the camera

@@ -30,7 +30,7 @@ def levels(
     info: dict = INFO,
     **settings,
 ) -> dict[str, tuple[str, str]]:
-    """item -> (level, text and remedy) of an ordinary input, or of one with something else."""
+    """Return item -> (level, text and remedy) for ordinary input with the given changes."""
     statistics = InputStatistics()
     statistics.add_points(
         prepare_points(scan() if points is None else points, pose, CONFIG.grid), pose
@@ -116,11 +116,11 @@ def test_input_like_the_training_data_passes() -> None:
     assert {level for level, _ in levels().values()} == {"ok"}
 
 
-def test_the_shipped_checkpoint_knows_everything_the_rules_need() -> None:
+def test_the_shipped_checkpoint_has_all_statistics_that_the_rules_need() -> None:
     assert [line for _, line in levels().values() if "unknown" in line] == []
 
 
-def test_a_checkpoint_that_knows_nothing_gives_unknown() -> None:
+def test_a_checkpoint_without_statistics_gives_unknown() -> None:
     found = levels(info={})
     assert len(found) == 9 and all(
         level == "ok" and "unknown" in line for level, line in found.values()
@@ -148,21 +148,21 @@ def test_the_scale_suits_the_intensity(largest: float, scale: float) -> None:
 
 
 @pytest.mark.parametrize(("share_bright", "info"), [(0.05, INFO), (0.0, INFO), (0.3, {})])
-def test_no_scale_is_advised_that_would_be_found_too_bright(
+def test_the_suggested_scale_does_not_make_the_intensity_too_bright(
     share_bright: float, info: dict
 ) -> None:
     assert 3000 * suited_intensity_scale(3000, share_bright * 3000, info) < 2
 
 
-def test_a_scale_that_is_set_already_is_not_advised() -> None:
-    """A lidar of which nothing but reflectors shines: no factor makes it like the training data."""
+def test_a_scale_that_is_set_already_is_not_suggested() -> None:
+    """If only reflectors are bright, no scale makes the intensity like the training data."""
     points = scaled(0.01)
     points[::50, 3] = 1.6
     level, text = levels(points, intensity_scale=0.01)["intensity"]
     assert level == "warning" and "intensity_scale" not in text
 
 
-def test_one_odd_point_does_not_change_the_intensity() -> None:
+def test_a_single_outlier_does_not_change_the_intensity() -> None:
     points = scan()
     points[len(points) // 2, 3] = 1e6
     assert levels(points)["intensity"][0] == "ok"

@@ -1,4 +1,4 @@
-"""Classes of pixels carried onto points."""
+"""Classes of pixels are carried to points."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ GRID = GridConfig(x_max=25.6, y_min=-12.8, y_max=12.8)
 
 
 def mask() -> np.ndarray:
-    """Return a picture of a car, 8 to 12 m ahead of the camera's middle, before a road."""
+    """Return a mask with a car in its centre and road everywhere else."""
     picture = np.full(SIZE[::-1], ROAD, np.uint8)
     picture[86:106, 140:180] = CAR
     return picture
 
 
-def test_a_point_gets_the_class_of_its_pixel_and_hidden_ones_none() -> None:
+def test_visible_points_get_the_class_of_their_pixel_and_hidden_ones_none() -> None:
     points = np.array(
         [
             [10, 1, 1],  # on the car
-            [20, 1, 1],  # behind the car: the lidar sees it past the car, the camera does not
+            [20, 1, 1],  # behind the car: visible to the lidar, hidden from the camera
             [10, 4, 1],  # beside it
             [-10, 1, 1],  # behind the camera
             [10, 40, 1],  # outside the image
@@ -45,7 +45,7 @@ def test_a_point_gets_the_class_of_its_pixel_and_hidden_ones_none() -> None:
     assert classes.tolist() == [CAR, MASK_IGNORED, ROAD, MASK_IGNORED, MASK_IGNORED]
 
 
-def test_a_point_belongs_to_the_image_up_to_half_a_pixel_beyond_its_outer_centres() -> None:
+def test_the_image_extends_half_a_pixel_beyond_the_centres_of_its_outer_pixels() -> None:
     width, height = SIZE
     picture = np.full((height, width), CAR, np.uint8)
     for edge, shown in ((0.4, True), (0.6, False)):
@@ -69,7 +69,7 @@ def test_ground_seen_at_a_low_angle_does_not_hide_the_ground_behind_it() -> None
     assert np.array_equal(classes == MASK_IGNORED, hidden)
 
 
-def test_a_camera_that_says_nothing_leaves_the_point_to_the_next_one() -> None:
+def test_a_point_on_an_ignored_pixel_gets_its_class_from_the_next_camera() -> None:
     silent = np.full(SIZE[::-1], MASK_IGNORED, np.uint8)
     masks = {"left": silent, "right": mask()}
     classes = carry_classes(np.array([[10.0, 1, 1]]), masks, dict.fromkeys(masks, SEEN_BY))
@@ -83,7 +83,7 @@ def test_of_two_cameras_that_show_a_point_the_first_one_counts() -> None:
 
 
 def labelled() -> tuple[Frame, Annotation]:
-    """Return a frame in which the data give a class to each point, another than the image does."""
+    """Return a frame whose points have classes that do not come from the mask."""
     rng = np.random.default_rng(0)
     points = rng.uniform([2, -6, 0, 0], [24, 6, 2, 1], (300, 4)).astype(np.float32)
     points[:5, 0] = -50  # outside the grid
@@ -103,14 +103,14 @@ def test_classes_stay_with_their_points() -> None:
     frame, annotation = labelled()
     example = make_example(frame, annotation, config())
     assert example.point_classes is not None and example.sample.points is not None
-    # The first points lie outside the grid, and with them go their classes.
+    # The first points lie outside the grid, so their classes are removed with them.
     assert np.array_equal(example.point_classes, annotation.point_classes[LIDAR][5:])
     some = augment(example, config().augmentation, GRID, (0, 0), np.random.default_rng(3))
     if some.sample.points is not None:
         assert len(some.point_classes) == len(some.sample.points)
 
 
-def test_masks_are_carried_if_that_is_asked_for_or_nothing_else_is_known() -> None:
+def test_masks_are_carried_if_requested_or_if_points_have_no_classes() -> None:
     frame, annotation = labelled()
     unknown = replace(annotation, point_classes={})
     asked = make_example(frame, annotation, config(carry_masks=True))
@@ -131,14 +131,14 @@ def test_true_classes_are_not_used_in_place_of_missing_masks() -> None:
     assert make_example(frame, without_masks, config(carry_masks=True)).point_classes is None
 
 
-def test_point_classes_follow_to_another_label_set() -> None:
+def test_point_classes_are_mapped_to_another_label_set() -> None:
     _, annotation = labelled()
     groups = load_label_set("groups_6")
     seen = annotation.with_labels(mask_labels=groups).point_classes[LIDAR]
     assert seen[:2].tolist() == [groups.index("road"), groups.index("building")]
 
 
-def test_a_bev_map_names_what_is_wrong_with_it() -> None:
+def test_a_bev_map_refuses_wrong_arguments() -> None:
     cells = np.zeros((4, 3), np.uint8)
     assert np.allclose(BevMap(cells, 1.0, -2.0, 0.5).centers()[0, 0], [1.25, -1.75])
     with pytest.raises(ValueError, match="observed"):

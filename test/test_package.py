@@ -55,7 +55,7 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", ["launch", "config", "rviz", "weights"])
-def test_share_holds_what_the_tree_holds(install: Path, folder: str) -> None:
+def test_the_share_folder_has_the_files_of_the_source_tree(install: Path, folder: str) -> None:
     in_tree = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
     assert in_tree, f"{folder}/ is empty"
     assert {
@@ -109,7 +109,7 @@ def test_the_changelog_has_headings_of_keep_a_changelog() -> None:
         assert headings <= {"**Added**", "**Changed**", "**Fixed**", "**Removed**"}, version
 
 
-def test_package_xml_is_valid_and_asks_for_what_ros_users_need() -> None:
+def test_package_xml_is_valid_and_declares_the_dependencies() -> None:
     package = parse_package(str(ROOT / "package.xml"))
     package.validate()
     assert package.package_format == 3

@@ -1,4 +1,4 @@
-"""A path of the wrong kind: what is there, and what to type instead."""
+"""Errors for a path of the wrong kind say what is there and what to give instead."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def things(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_the_folder_of_a_run_instead_of_its_checkpoint(things):
+def test_the_error_for_the_folder_of_a_run_names_its_checkpoint(things):
     with pytest.raises(ValueError, match="the folder of a training run: give ") as error:
         checkpoint.load(things / "run")
     assert str(error.value).startswith(f"{things / 'run'}: expected a checkpoint")
-    assert checkpoint.load(str(error.value).rpartition("give ")[2])  # what the remedy says
+    assert checkpoint.load(str(error.value).rpartition("give ")[2])  # as the remedy says
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_the_folder_of_a_run_instead_of_its_checkpoint(things):
         ("bag", "the folder of a bag"),
     ],
 )
-def test_something_else_instead_of_a_checkpoint(name, expected, things):
+def test_other_paths_instead_of_a_checkpoint_are_refused_with_a_remedy(name, expected, things):
     with pytest.raises(ValueError, match=expected):
         checkpoint.load(things / name)
 
@@ -106,7 +106,7 @@ def test_something_else_instead_of_a_checkpoint(name, expected, things):
         ("street/training/calib/000000.txt", "give the folder of the data set, such as .*/street"),
     ],
 )
-def test_something_else_instead_of_a_data_set(name, expected, things):
+def test_other_paths_instead_of_a_data_set_are_refused_with_a_remedy(name, expected, things):
     with pytest.raises(ValueError, match=expected):
         open_dataset(things / name)
 
@@ -122,13 +122,13 @@ def test_the_archive_unpacks_beside_itself_as_the_message_says(things, tmp_path,
     assert len(open_dataset(tmp_path / "street")) == 2
 
 
-def test_a_file_deep_in_a_data_set_leads_to_its_folder(things):
+def test_the_error_for_a_file_in_a_data_set_names_the_folder_to_give(things):
     with pytest.raises(ValueError, match="give the folder") as error:
         open_dataset(things / "street" / "training" / "velodyne" / "000000.bin")
     assert len(open_dataset(str(error.value).rpartition("such as ")[2])) == 2
 
 
-def test_a_name_that_is_mistyped(things):
+def test_the_error_for_a_mistyped_path_suggests_an_existing_one(things):
     with pytest.raises(ValueError, match=r"stret: no such folder; did you mean .*/street\?"):
         open_dataset(things / "stret")
     with pytest.raises(FileNotFoundError, match=r"no such checkpoint; did you mean .*checkpoint"):
@@ -138,7 +138,7 @@ def test_a_name_that_is_mistyped(things):
 
 
 @pytest.mark.parametrize("name", ["run", "run/checkpoint.pt", "street"])
-def test_something_else_instead_of_settings(name, things, capsys):
+def test_other_paths_instead_of_settings_are_refused(name, things, capsys):
     arguments = ["train", "--config", str(things / name), "--data", str(things / "street")]
     assert main(arguments) == 2
     error = capsys.readouterr().err
@@ -148,7 +148,7 @@ def test_something_else_instead_of_settings(name, things, capsys):
         assert config.load(things / "run" / "config.yaml") == TINY
 
 
-def test_something_else_instead_of_a_label_set(things, tmp_path):
+def test_other_paths_instead_of_a_label_set_are_refused(things, tmp_path):
     folder = tmp_path / "mine.yaml"
     folder.mkdir()
     with pytest.raises(ValueError, match="expected a YAML file of a label set, but it is an empty"):
@@ -169,12 +169,12 @@ def test_something_else_instead_of_a_label_set(things, tmp_path):
         ("bag/bag.mcap", "the file of a bag: give a YAML"),
     ],
 )
-def test_something_else_instead_of_a_calibration(name, expected, things):
+def test_other_paths_instead_of_a_calibration_are_refused(name, expected, things):
     with pytest.raises((ValueError, FileNotFoundError), match=expected):
         load_calibration(things / name)
 
 
-def test_the_folder_of_a_bag_or_a_data_set_holds_a_calibration(things):
+def test_a_calibration_is_read_from_the_folder_of_a_bag_or_a_data_set(things):
     assert load_calibration(things / "bag").camera is not None
     assert load_calibration(things / "street").camera is not None
 
@@ -193,9 +193,7 @@ def test_the_folder_of_a_bag_or_a_data_set_holds_a_calibration(things):
         ["play", "bag", "--log", "empty"],
     ],
 )
-def test_a_folder_where_a_file_is_written_is_refused_before_the_work(
-    arguments, things, monkeypatch, capsys
-):
+def test_a_folder_as_output_file_is_refused_before_any_work(arguments, things, monkeypatch, capsys):
     if arguments[0] == "play":
         pytest.importorskip("rclpy")
     monkeypatch.chdir(things)
@@ -214,11 +212,11 @@ def test_a_folder_where_a_file_is_written_is_refused_before_the_work(
         ["doctor", "bag", "--json"],
     ],
 )
-def test_a_file_that_cannot_be_written_is_refused_before_the_work(
+def test_an_output_file_that_cannot_be_written_is_refused_before_any_work(
     arguments, things, monkeypatch, capsys
 ):
     monkeypatch.chdir(things)
-    assert main([*arguments, "/proc/file"]) == 2  # not even root makes files there
+    assert main([*arguments, "/proc/file"]) == 2  # not even root can create files there
     captured = capsys.readouterr()
     assert captured.err.startswith("bev-semseg: error: /proc/file: cannot be written")
     assert captured.out == ""
@@ -244,16 +242,14 @@ def test_the_doctor_writes_to_a_folder_that_does_not_exist_yet(things, tmp_path)
         ),
     ],
 )
-def test_a_file_where_a_folder_is_written_is_refused_before_the_work(
-    arguments, things, monkeypatch, capsys
-):
+def test_a_file_as_output_folder_is_refused_before_any_work(arguments, things, monkeypatch, capsys):
     monkeypatch.chdir(things)
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert "is a file; give a folder" in error
 
 
-def test_only_frames_of_another_camera_than_the_default(tmp_path):
+def test_the_error_for_frames_of_only_another_camera_names_its_option(tmp_path):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
     tiny_data.write_a2d2_frame(root, camera="side_left")
@@ -274,13 +270,13 @@ def test_only_frames_of_another_camera_than_the_default(tmp_path):
         open_dataset(drive)
 
 
-def test_a_run_that_is_resumed_in_a_folder_without_one(things, capsys):
+def test_resuming_in_a_folder_without_a_run_is_refused(things, capsys):
     arguments = ["train", "--config", str(things / "run" / "config.yaml"), "--resume"]
     assert main([*arguments, "--data", str(things / "street"), "--out", str(things / "empty")]) == 2
     assert "checkpoint.pt: no such checkpoint" in capsys.readouterr().err
 
 
-def test_weights_to_begin_from_are_looked_at_before_the_data_are_prepared(things, capsys):
+def test_initial_weights_are_checked_before_the_data_are_prepared(things, capsys):
     arguments = ["train", "--config", str(things / "run" / "config.yaml")]
     arguments += ["--data", str(things / "street"), "--out", str(things / "new")]
     assert main([*arguments, "--init", str(things / "run")]) == 2

@@ -33,11 +33,11 @@ def pinhole(width: int, height: int, **settings) -> Camera:
     ("size", "expected"),
     [((1920, 1208), (640, 400)), ((1242, 375), (768, 224)), ((1280, 960), (576, 432))],
 )
-def test_the_networks_size_keeps_the_aspect_in_whole_strides(size, expected):
+def test_network_size_keeps_the_aspect_ratio_in_whole_strides(size, expected):
     assert network_size(size, ImageConfig()) == expected
 
 
-def test_points_are_brought_to_the_ego_frame_and_bad_ones_are_dropped():
+def test_points_are_transformed_to_the_ego_frame_and_bad_ones_are_dropped():
     points = np.array(
         [
             [1, 0, 0, 0.5],
@@ -53,13 +53,13 @@ def test_points_are_brought_to_the_ego_frame_and_bad_ones_are_dropped():
     np.testing.assert_allclose(result, [[5, 1, 1, 0.5]], atol=1e-6)
 
 
-def test_a_point_without_a_finite_intensity_is_dropped_where_the_axes_are_those_of_the_lidar():
+def test_points_without_finite_intensity_are_dropped_if_the_pose_is_a_translation():
     points = np.array([[2, 0, 0, np.nan], [3, 0, 0, np.inf], [4, 0, 0, 0.5]], np.float32)
     result = prepare_points(points, transform(None, (0, 0, 1.73)), GridConfig())
     np.testing.assert_allclose(result, [[4, 0, 1.73, 0.5]])
 
 
-def test_the_grid_holds_its_lower_bounds_and_not_its_upper_ones():
+def test_the_grid_includes_its_lower_bounds_and_excludes_its_upper_ones():
     grid = GridConfig(x_min=-8, x_max=8, y_min=-4, y_max=4, z_min=-2, z_max=2)
     low, high = np.array([-8.0, -4, -2]), np.array([8.0, 4, 2])
     assert points_in_grid(np.array([low, [0, 0, 0]]), grid).all()
@@ -97,7 +97,7 @@ def test_too_many_points_are_thinned_evenly_and_reproducibly():
     assert len(counts) == 5 and abs(counts / len(thinned) - 0.2).max() < 0.005
 
 
-def test_of_too_many_points_those_that_stay_keep_their_attributes():
+def test_thinned_points_keep_their_attributes():
     count = 2 * MAX_GRID_POINTS
     points = np.ones((count, 4), np.float32)
     points[:, 0] = np.linspace(1, 50, count)
@@ -109,7 +109,7 @@ def test_of_too_many_points_those_that_stay_keep_their_attributes():
     np.testing.assert_array_equal(inside.points, sample.points)
 
 
-def test_the_lidar_with_most_points_is_the_one_from_where_rays_go():
+def test_the_main_origin_is_that_of_the_lidar_with_the_most_points():
     scans = {
         name: LidarScan(np.full((count, 4), 1, np.float32), transform(None, (count, -count, 1)))
         for name, count in (("front", 2), ("roof", 5), ("left", 3))
@@ -117,7 +117,7 @@ def test_the_lidar_with_most_points_is_the_one_from_where_rays_go():
     np.testing.assert_array_equal(prepare(Frame(0, scans), Config()).main_origin, [5, -5])
 
 
-def test_a_rectified_image_of_the_right_size_is_left_as_it_is():
+def test_a_rectified_image_of_the_right_size_is_left_unchanged():
     image = np.random.default_rng(0).integers(0, 255, (40, 64, 3)).astype(np.uint8)
     np.testing.assert_array_equal(rectify(image, pinhole(64, 40), (64, 40)), image)
 
@@ -139,7 +139,7 @@ def test_a_spot_is_found_where_the_resized_camera_sees_it(factor, recorded):
 
 
 @pytest.mark.parametrize("recorded", [(1920, 1208), (1921, 1207), (1280, 806)])
-def test_a_reduced_image_has_a_source_to_its_last_row_and_column(recorded):
+def test_a_reduced_image_is_filled_to_its_last_row_and_column(recorded):
     looking = Camera(
         np.array([[900.0, 0, recorded[0] / 2], [0, 900, recorded[1] / 2], [0, 0, 1]]),
         recorded,
@@ -212,14 +212,14 @@ def test_masks_keep_their_classes_and_pixels_without_a_source_are_ignored():
     assert set(np.unique(result)) <= {3, 9, MASK_IGNORED} and MASK_IGNORED in result
 
 
-def test_a_mask_that_is_made_much_smaller_gets_no_class_between_two():
+def test_a_strongly_reduced_mask_has_no_interpolated_classes():
     mask = np.full((240, 400), 3, np.uint8)
     mask[:, 199:] = 9
     result = rectify(mask, pinhole(400, 240), (100, 60), cv2.INTER_NEAREST)
     assert set(np.unique(result)) == {3, 9}
 
 
-def test_images_and_masks_of_twelve_cameras_compute_their_maps_once(monkeypatch):
+def test_rectification_maps_of_twelve_cameras_are_computed_only_once(monkeypatch):
     computed, compute = [], cv2.initUndistortRectifyMap
     monkeypatch.setattr(
         cv2, "initUndistortRectifyMap", lambda *given: computed.append(given) or compute(*given)
@@ -244,7 +244,7 @@ def test_a_sample_lacks_what_the_frame_lacks():
     assert sample.points is None and sample.camera.size == sample.image.shape[1::-1]
 
 
-def test_several_lidars_become_one_cloud_with_a_number_for_each():
+def test_several_lidars_are_merged_into_one_cloud_with_their_indices():
     pose = transform(rotation_z(np.pi / 2), (1.0, 0, 0.5))
     ahead = np.array([[5, 0, 1, 0.5], [500, 0, 1, 0.5], [6, 0, 1, 0.5]], np.float32)
     beside = np.array([[0, -8, 0.5, 0.25]], np.float32)  # 9 m ahead of the ego frame
@@ -280,7 +280,7 @@ def test_the_only_lidar_keeps_its_units():
     assert prepare(frame, Config()).point_attributes["unit"].tolist() == [3, 1]
 
 
-def test_of_too_many_points_of_several_lidars_some_of_each_are_kept():
+def test_thinning_keeps_points_of_every_lidar():
     cloud = np.full((MAX_GRID_POINTS, 4), 1, np.float32)
     scans = {name: LidarScan(cloud, np.eye(4)) for name in ("a", "b")}
     sample = prepare(Frame(0, scans), Config())
@@ -288,7 +288,7 @@ def test_of_too_many_points_of_several_lidars_some_of_each_are_kept():
     assert len(counts) == 2 and abs(counts / MAX_GRID_POINTS - 0.5).max() < 0.02
 
 
-def test_every_camera_has_its_image_and_one_that_gave_none_has_none():
+def test_a_sample_has_only_the_cameras_with_an_image():
     wide, small = pinhole(400, 240), pinhole(128, 64)
     frame = Frame(
         0,
@@ -307,7 +307,7 @@ def test_every_camera_has_its_image_and_one_that_gave_none_has_none():
         assert np.median(seen.image) == value
 
 
-def test_what_is_short_for_one_camera_says_if_there_are_several():
+def test_the_shorthand_for_one_camera_fails_if_there_are_several():
     sample = prepare(
         Frame(
             0,
@@ -324,7 +324,7 @@ MOTION = EgoMotion((20, 0, 0), (0, 0, 0.3))
 
 
 def seen_later(points: np.ndarray, seconds: float) -> np.ndarray:
-    """What stands still at `points` (N, 3) as it looks from the moving vehicle later on."""
+    """Return static `points` (N, 3) as seen from the moving vehicle after some seconds."""
     return apply(invert(MOTION.pose_after(seconds)), points)
 
 
@@ -337,7 +337,7 @@ def with_intensity(points: np.ndarray) -> np.ndarray:
     return np.column_stack([points, np.full(len(points), 0.5)]).astype(np.float32)
 
 
-def test_lidars_of_different_moments_see_what_stands_at_the_same_place():
+def test_static_points_of_lidars_at_different_times_coincide():
     points = standing_points()
     early, late = with_intensity(points), with_intensity(seen_later(points, 0.05))
     lidars = {"a": LidarScan(early, np.eye(4)), "b": LidarScan(late, np.eye(4), seconds=0.05)}
@@ -351,17 +351,17 @@ def test_lidars_of_different_moments_see_what_stands_at_the_same_place():
     np.testing.assert_allclose(moved[:200], moved[200:], atol=0.01)
 
 
-def test_points_of_one_sweep_are_moved_by_their_own_time():
+def test_points_of_one_sweep_are_corrected_by_their_own_times():
     points = standing_points()
     times = np.linspace(-0.05, 0.05, len(points)).astype(np.float32)
     seen = [seen_later(point[None], time)[0] for point, time in zip(points, times, strict=True)]
-    times[7], seen[7] = np.nan, seen_later(points[7:8], 0.02)[0]  # without a time: the scan's
+    times[7], seen[7] = np.nan, seen_later(points[7:8], 0.02)[0]  # no time: that of the scan
     scan = LidarScan(with_intensity(np.array(seen)), np.eye(4), {"time": times}, seconds=0.02)
     sample = prepare(Frame(0, {"roof": scan}, motion=MOTION), Config())
     np.testing.assert_allclose(sample.points[:, :3], points, atol=0.01)
 
 
-def test_the_camera_of_a_later_image_shows_points_where_the_image_does():
+def test_points_project_to_where_a_later_image_shows_them():
     camera = pinhole(128, 96)
     image = CameraImage(np.zeros((96, 128, 3), np.uint8), camera, seconds=0.04)
     sample = prepare(Frame(0, {}, {"front": image}, motion=MOTION), Config())

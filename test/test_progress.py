@@ -1,4 +1,4 @@
-"""Progress on stderr, as it is written where there is no terminal."""
+"""Progress on stderr, as it is written without a terminal."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_importing_the_package_loads_no_torch() -> None:
 
 
 @pytest.mark.slow
-def test_five_lines_predict_on_ones_own_arrays(tmp_path: Path) -> None:
+def test_the_examples_predict_on_arrays_and_on_a_data_set(tmp_path: Path) -> None:
     frame, _ = TinyDataset()[0]
     assert frame.camera is not None
     names = {

@@ -9,7 +9,7 @@ import pytest
 from bev_semseg_ros.resources import shipped_checkpoint
 
 
-def test_a_checkpoint_of_ones_own_beside_the_shipped_one_does_not_replace_it(
+def test_another_checkpoint_beside_the_shipped_one_does_not_replace_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("ament_index_python")

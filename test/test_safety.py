@@ -1,4 +1,4 @@
-"""Files and messages from strangers run no code, write nowhere else and cost no memory."""
+"""Untrusted files and messages run no code, write no other files and take little memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from bev_semseg_ros.frame import Camera, Frame
 from bev_semseg_ros.preprocessing import prepare
 
 CAMERA = Camera([[100, 0, 63.5], [0, 100, 31.5], [0, 0, 1]], (128, 64), np.eye(4))
-MEMORY = 50_000_000  # bytes a small file or message may cost; what the examples ask for is far more
+MEMORY = 50_000_000  # bytes that a small file or message may take; the examples ask for far more
 HUGE = 2**32 - 1
 
 
 @pytest.fixture(autouse=True)
 def memory():
-    """No test here may take more memory than MEMORY, whatever it is told to."""
+    """Fail if a test allocates more than MEMORY bytes."""
     tracemalloc.start()
     yield
     _, peak = tracemalloc.get_traced_memory()
@@ -59,7 +59,7 @@ def test_aliases_that_stand_for_billions_of_values_are_refused(load, tmp_path):
         load(tmp_path / "file.yaml")
 
 
-def test_a_setting_that_stands_for_billions_of_values_is_refused_in_short():
+def test_a_setting_with_billions_of_values_is_refused_with_a_short_message():
     value = [1]
     for _ in range(12):
         value = [value] * 9
@@ -107,7 +107,7 @@ def test_a_checkpoint_that_asks_for_a_huge_network_is_refused(tmp_path):
         Predictor.load(tmp_path / "huge.pt", "cpu")
 
 
-def test_a_calibration_of_another_kind_of_file_is_not_read(tmp_path):
+def test_a_huge_calibration_file_is_not_read(tmp_path):
     with (tmp_path / "calibration.yaml").open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(ValueError, match="1000000000 bytes"):
@@ -125,7 +125,7 @@ def test_a_calibration_of_another_kind_of_file_is_not_read(tmp_path):
         {"camera_from_ego": np.full((4, 4), np.nan)},
     ],
 )
-def test_what_no_camera_can_be_is_refused(change):
+def test_impossible_cameras_are_refused(change):
     with pytest.raises(ValueError, match="camera: "):
         replace(CAMERA, **change)
 
@@ -142,7 +142,7 @@ def bag(tmp_path) -> Path:
     return tmp_path / "bags" / "bag"
 
 
-def test_a_bag_is_read_from_its_own_folder_only(bag):
+def test_a_bag_is_read_only_from_its_own_folder(bag):
     from rosbags.rosbag2 import Reader
 
     database = next(bag.glob("*.db3"))
@@ -183,8 +183,8 @@ def test_a_bag_cannot_import_packages_without_messages(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.ros
-def test_a_bag_of_which_nothing_can_be_read_is_named(bag, spoil):
-    """By the player and by the doctor."""
+def test_an_unreadable_bag_is_named(bag, spoil):
+    """Both the player and the doctor name it."""
     import rclpy
 
     from bev_semseg_ros.ros.bag.player import Player
@@ -209,7 +209,7 @@ def test_a_bag_of_which_nothing_can_be_read_is_named(bag, spoil):
 
 
 def decoded(topic: str, message) -> Frame:
-    """The frame of one message, beside good ones where it needs them."""
+    """Return a frame with the content of one message, and valid data where it needs more."""
     from bev_semseg_ros.ros.convert.camera_info import decode_camera
     from bev_semseg_ros.ros.convert.image import decode_image
     from bev_semseg_ros.ros.convert.point_cloud import decode_cloud

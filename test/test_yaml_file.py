@@ -14,7 +14,7 @@ def test_plain_values_are_read(tmp_path):
     assert read_yaml(path) == {"name": "Stra\u00dfe", "rates": [0.004, 1, 2.5]}
 
 
-def test_an_empty_file_is_none(tmp_path):
+def test_an_empty_file_is_read_as_none(tmp_path):
     (tmp_path / "a.yaml").touch()
     assert read_yaml(tmp_path / "a.yaml") is None
 

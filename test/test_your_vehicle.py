@@ -25,7 +25,7 @@ from bev_semseg_ros.sim.rigs.beams import MODELS
 PAGE = (ROOT / "docs" / "your_vehicle.md").read_text()
 FILES = dict(re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE, re.M | re.S))
 COMMANDS = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, re.M | re.S)).splitlines()
-# What the page has -> what is quick enough for a test.
+# Arguments on the page -> arguments that are quick enough for a test.
 SMALLER = {
     "--scenes 600": "--scenes 3 --image-size 160x96",
     "--scenes 150": "--scenes 1 --image-size 160x96",
@@ -35,10 +35,10 @@ SMALLER = {
 
 
 def command(name: str) -> list[str]:
-    """Return the arguments of the only command of a name, with smaller numbers.
+    """Return the arguments of the only command with a name, with smaller numbers.
 
     Args:
-        name: How it begins after "bev-semseg" or "python".
+        name: Beginning of the command after "bev-semseg" or "python".
     """
     (line,) = [each for each in COMMANDS if re.match(rf"(bev-semseg|python) {name}\b", each)]
     for page, test in SMALLER.items():
@@ -60,13 +60,13 @@ def test_every_command_of_the_page_is_run() -> None:
     assert all(any(page in line for line in COMMANDS) for page in SMALLER)
 
 
-def test_every_model_is_named() -> None:
+def test_the_page_names_every_lidar_model() -> None:
     (rows,) = re.findall(r"\| maker \| models \|\n.*\n((?: +\|.*\n)+)", PAGE)
     names = [row.split("|")[2] for row in rows.splitlines()]
     assert [name.strip() for name in ",".join(names).split(",")] == list(MODELS)
 
 
-def test_the_numbers_of_the_page_are_beams(tmp_path: Path) -> None:
+def test_the_example_beams_of_the_page_are_valid(tmp_path: Path) -> None:
     (numbers,) = re.findall(r"^ +(beams: \{elevations.*\})$", PAGE, re.M)
     text = re.sub(r"beams: .*", numbers, FILES["calibration.yaml"])
     (tmp_path / "calibration.yaml").write_text(text)

@@ -127,7 +127,7 @@ class TestCamera:
         np.testing.assert_array_equal(self.picture(RAIN)[0], self.picture(RAIN)[0])
 
 
-def test_only_fast_vehicles_raise_spray_and_camera_and_lidar_agree_on_them():
+def test_only_fast_vehicles_raise_spray():
     cyclist, van, car = (1.8, 0.6, 1.7), (5.0, 2.0, 2.4), (4.0, 1.8, 1.15)
     boxes = Boxes(
         [[12.0, 0.0, 0.8]] * 4,
