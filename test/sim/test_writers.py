@@ -172,7 +172,7 @@ def test_cameras_of_the_rig_read_back_unchanged(written):
 
 @cache
 def pictures_of_cars(name):
-    """Return (image, mask) of each camera of a rig among cars; both do not depend on the scan."""
+    """Return (image, mask) of each camera of a rig among cars; neither depends on the scan."""
     view = street(poses=POSES_AROUND)
     rig = RIGS[name].resized((320, 200))
     return {camera: render(view, known) for camera, known in rig.cameras.items()}
