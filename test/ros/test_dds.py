@@ -1,4 +1,4 @@
-"""Which transport profile a process gets, and what it says."""
+"""The transport profile that a process gets, and its content."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -18,12 +18,12 @@ from bev_semseg_ros.ros.dds import profile_variable, use_shared_memory_profile
         ("rolling", "FASTDDS_DEFAULT_PROFILES_FILE"),
     ],
 )
-def test_the_variable_has_the_name_of_the_distribution(distribution, name, monkeypatch):
+def test_the_name_of_the_variable_depends_on_the_distribution(distribution, name, monkeypatch):
     monkeypatch.setenv("ROS_DISTRO", distribution)
     assert profile_variable() == name
 
 
-def test_the_profile_is_set_where_nothing_is():
+def test_the_profile_is_set_in_an_empty_environment():
     environment: dict[str, str] = {}
     assert use_shared_memory_profile(environment)
     assert environment == {profile_variable(): str(share_path("config/fastdds_shm.xml"))}
@@ -39,7 +39,7 @@ def test_the_profile_is_set_where_nothing_is():
         {"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"},
     ],
 )
-def test_what_the_user_set_stays(setting):
+def test_settings_of_the_user_are_kept(setting):
     environment = dict(setting)
     assert not use_shared_memory_profile(environment) and environment == setting
 
@@ -49,12 +49,12 @@ def test_the_segment_holds_two_full_hd_images():
     assert size >= 2 * 1920 * 1208 * 3
 
 
-def test_a_receiver_that_gets_no_time_for_two_seconds_is_not_taken_for_dead():
-    """Fast DDS compares with its own 1000 ms, and such a receiver may hear nothing any more."""
+def test_a_receiver_that_stalls_for_two_seconds_is_not_considered_dead():
+    """After its default of 1000 ms, Fast DDS may cut off the receiver for good."""
     profile = ElementTree.parse(share_path("config/fastdds_shm.xml"))
     assert int(profile.findtext(".//healthy_check_timeout_ms")) > 2000
 
 
-def test_a_missing_file_is_named_with_the_places_looked_at():
+def test_a_missing_file_is_reported_with_the_places_searched():
     with pytest.raises(FileNotFoundError, match=r"nothing\.here is in none of"):
         share_path("nothing.here")

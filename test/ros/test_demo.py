@@ -1,4 +1,4 @@
-"""How the demo compares the node with offline inference, and how it prints that."""
+"""How the demo compares the node with offline inference, and how it prints the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs side by side on one machine get ROS domains of their own."""
+"""Each of several simultaneous runs on one machine gets a ROS domain of its own."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def start_holder(folder: Path, *candidates: int) -> tuple[subprocess.Popen[str],
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """Kill a process without a chance to clean up, and wait for its end."""
+    """Kill a process, which has no chance to clean up, and wait for its end."""
     process.kill()
     process.communicate()
 
@@ -77,7 +77,7 @@ def test_no_free_domain_is_an_error_that_names_the_lock_files(tmp_path):
 
 
 def num_participants() -> int:
-    """Return how many participants of this machine a participant with our profile looks for."""
+    """Return how many participants on this machine a participant with our profile looks for."""
     profile = ElementTree.parse(share_path("config/fastdds_shm.xml"))
     (element,) = profile.iter("maxInitialPeersRange")
     return int(element.text)
@@ -85,7 +85,7 @@ def num_participants() -> int:
 
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_all_candidates_avoid_the_ephemeral_ports_of_linux(domain):
-    first_port = 7400 + 250 * domain  # of the DDS standard (RTPS 2.2, 9.6.1)
+    first_port = 7400 + 250 * domain  # according to the DDS standard (RTPS 2.2, 9.6.1)
     last_port = first_port + 11 + 2 * (num_participants() - 1)
     if first_port < 32768:
         assert last_port < 32768
@@ -103,8 +103,8 @@ print("alive", flush=True)
 
 
 @pytest.mark.ros
-def test_a_node_lives_in_the_last_domain(tmp_path: Path):
-    """Fast DDS ended the process with exit(1) where a port of the domain passed 65535."""
+def test_a_node_runs_in_the_last_domain(tmp_path: Path):
+    """Fast DDS ends the process with exit(1) if a port of the domain exceeds 65535."""
     pytest.importorskip("rclpy")
     environment = reserve_domain(tmp_path, [max(DOMAINS)]).environment(tmp_path)
     process = subprocess.run(
@@ -113,7 +113,7 @@ def test_a_node_lives_in_the_last_domain(tmp_path: Path):
     assert (process.returncode, process.stdout) == (0, "alive\n"), process.stdout + process.stderr
 
 
-def test_a_process_of_a_domain_hears_this_machine_alone_and_has_the_packages_settings(
+def test_the_environment_of_a_domain_is_local_and_has_the_settings_of_package_and_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ROS_DOMAIN_ID", "7")

@@ -13,7 +13,7 @@ import pytest
 from support.fork_server import Fork, ForkServer
 from support.process import COMMAND, Process, node_arguments
 
-if TYPE_CHECKING:  # ROS is not loaded where it is absent
+if TYPE_CHECKING:  # support.peer imports ROS, which may be absent
     from support.peer import Peer
 
 
@@ -51,8 +51,8 @@ def forked_recorder(fork_server: ForkServer) -> Iterator[None]:
 def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Return make_checkpoint(**settings), which saves a small network with random weights.
 
-    What it predicts means nothing; the tests are about how results get in and out. The settings
-    are those of Config, `tasks` and `point_encoder`.
+    Its predictions are meaningless: the tests check how data gets in and results get out. The
+    settings are `tasks`, `point_encoder` and fields of Config.
     """
     import torch
     from support.inference import SMALL
@@ -78,7 +78,7 @@ def make_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., P
         with torch.no_grad():
             for name, parameter in network.named_parameters():
                 if name.endswith(("heatmap.weight", "logits.weight")):
-                    parameter.normal_(std=5.0)  # new ones give every place the same score
+                    parameter.normal_(std=5.0)  # initial weights give every cell the same score
         path = tmp_path_factory.mktemp("weights") / "random.pt"
         checkpoint.save(path, network, config, {})
         return path
@@ -122,8 +122,8 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
     """Start nodes and end them with the context.
 
     Args:
-        checkpoint_file: Their checkpoint unless another is asked for.
-        calibration_file: Their calibration unless another is asked for.
+        checkpoint_file: Their checkpoint, unless `start` gets another.
+        calibration_file: Their calibration, unless `start` gets another.
 
     Yields:
         start(*ros_arguments, **parameters), which returns the node's Process. With `fresh=True` the
@@ -143,14 +143,14 @@ def nodes(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..
 
 @pytest.fixture(scope="module")
 def start_node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Callable[..., Process]]:
-    """Return the function of `nodes`; its nodes live until the last test of the module."""
+    """Return the function of `nodes`; its nodes run until the last test of the module."""
     with nodes(checkpoint_file, calibration_file) as start:
         yield start
 
 
 @pytest.fixture(scope="session")
 def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
-    """Return a node that is active. It must still run after the last test."""
+    """Return an active node. It must still run after the last test."""
     with nodes(checkpoint_file, calibration_file) as start:
         process = start()
         process.wait_for("READY")
@@ -162,7 +162,7 @@ def node(checkpoint_file: Path, calibration_file: Path) -> Iterator[Process]:
 
 @pytest.fixture(scope="session")
 def lasting_peer(calibration) -> Iterator[Peer]:
-    """Return the other side of `node`. It lives as long, because its stamps must not go back."""
+    """Return the peer of `node`. It lives as long, because its stamps must not go back."""
     from support.peer import Peer
 
     with closing(Peer(calibration)) as peer:
@@ -173,7 +173,7 @@ def lasting_peer(calibration) -> Iterator[Peer]:
 def peers(lasting_peer, calibration) -> Iterator[Callable[..., Peer]]:
     """Return peers(namespace), which gives the Peer of a namespace.
 
-    All but the lasting one are closed with the module: every new node would have to find them.
+    All but the lasting one are closed with the module: every new node would discover them.
     """
     from support.peer import Peer
 
@@ -190,7 +190,7 @@ def peers(lasting_peer, calibration) -> Iterator[Callable[..., Peer]]:
 
 @pytest.fixture
 def peer(peers) -> Peer:
-    """Return the other side of `node`, without the messages of the tests before."""
+    """Return the peer of `node`, without the messages of earlier tests."""
     for messages in peers().received.values():
         messages.clear()
     return peers()

@@ -1,4 +1,4 @@
-"""What follows the tasks and classes of a checkpoint, in a node in this process."""
+"""Parameters that depend on the tasks and classes of a checkpoint (node in this process)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOXES, KITTI = load_label_set("boxes_4").classes, load_label_set("kitti_boxes").
 
 
 class LaneTask(SegmentationTask):
-    """A task of a user's own, for which the node has no topic."""
+    """A custom task, for which the node has no topic."""
 
     name = "lanes"
 
@@ -71,7 +71,7 @@ def start(checkpoint_file, calibration_file):
 
 
 def names(node: Perception) -> set[str]:
-    """The class parameters that the node has declared."""
+    """Return the class parameters that the node has declared."""
     declared = node.list_parameters([], 0).names
     return {name for name in declared if name.startswith("score_threshold_") or name == "classes"}
 
@@ -95,7 +95,7 @@ def use(node: Perception, checkpoint: Path) -> None:
     assert node.trigger_configure() == SUCCESS
 
 
-def test_they_exist_while_the_node_is_configured(start):
+def test_class_parameters_exist_while_the_node_is_configured(start):
     node = start()
     assert names(node) == set()
     assert node.trigger_configure() == SUCCESS
@@ -106,7 +106,7 @@ def test_they_exist_while_the_node_is_configured(start):
     assert names(node) == set()
 
 
-def test_they_follow_the_checkpoint_and_values_hold_for_classes_of_the_same_name(
+def test_class_parameters_follow_the_checkpoint_and_keep_values_of_classes_by_name(
     start, checkpoint_file, kitti_checkpoint
 ):
     node = start(score_threshold_Car="[0.6]", score_threshold_car="[0.5]")
@@ -133,7 +133,9 @@ def test_a_checkpoint_with_other_classes_works(start, kitti_checkpoint):
     assert node.trigger_deactivate() == SUCCESS
 
 
-def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_checkpoint, capfd):
+def test_a_checkpoint_without_detection_has_no_class_parameters_and_works(
+    start, segmentation_checkpoint, capfd
+):
     node = start(checkpoint=str(segmentation_checkpoint), score_threshold_car="[0.5]")
     assert node.trigger_configure() == SUCCESS
     assert names(node) == set()
@@ -146,7 +148,7 @@ def test_a_checkpoint_without_detection_has_none_and_works(start, segmentation_c
     assert node.trigger_deactivate() == SUCCESS
 
 
-def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
+def test_a_checkpoint_that_uses_no_images_leaves_the_cameras_out(
     start, checkpoint_file, points_checkpoint, capfd
 ):
     node = start(checkpoint=str(points_checkpoint))
@@ -168,7 +170,7 @@ def test_a_checkpoint_that_looks_at_no_images_leaves_the_cameras_out(
     assert "uses no images: set mode to lidar_only" in capfd.readouterr().err
 
 
-def test_the_line_ready_names_tasks_whose_results_are_not_published(start, make_checkpoint, capfd):
+def test_the_ready_line_names_tasks_whose_results_are_not_published(start, make_checkpoint, capfd):
     tasks = ("detection", "segmentation", f"{LaneTask.__module__}:{LaneTask.__name__}")
     labels = {"detection": "boxes_4", "segmentation": "driving_13", "lanes": "driving_13"}
     node = start(checkpoint=str(make_checkpoint(tasks, labels=labels)))
@@ -180,7 +182,7 @@ def test_the_line_ready_names_tasks_whose_results_are_not_published(start, make_
     assert node.trigger_deactivate() == SUCCESS
 
 
-def test_a_threshold_of_an_unknown_class_is_warned_of_with_the_known_ones(start, capfd):
+def test_a_threshold_for_an_unknown_class_gives_a_warning_with_the_known_classes(start, capfd):
     node = start(score_threshold_tram="[0.5]")
     assert "unknown parameters" not in capfd.readouterr().err
     assert node.trigger_configure() == SUCCESS
@@ -220,7 +222,7 @@ def test_other_distance_bands_set_while_unconfigured_do_not_make_configure_fail(
     assert change(node, "score_threshold_car", [0.5, 0.4]).successful
 
 
-def test_a_set_of_a_parameter_that_does_not_exist_is_refused_with_the_reason(start):
+def test_setting_a_parameter_that_does_not_exist_is_refused_with_the_reason(start):
     node = start()
     early = change(node, "score_threshold_car", [0.5])
     assert not early.successful

@@ -30,14 +30,14 @@ LOST = getattr(torch, "AcceleratorError", RuntimeError)(
 @pytest.mark.parametrize(
     "error", [OUT_OF_MEMORY, LOST, RuntimeError("CUDA error: unspecified launch failure")]
 )
-def test_what_the_next_frame_would_meet_again_is_a_failure_of_the_device(error):
+def test_errors_that_the_next_frame_would_meet_again_are_device_failures(error):
     assert is_device_failure(error)
 
 
 @pytest.mark.parametrize(
     "error", [MemoryError(), ValueError("CUDA error"), RuntimeError("sizes must match")]
 )
-def test_what_one_frame_did_is_none(error):
+def test_errors_of_a_single_frame_are_no_device_failures(error):
     assert not is_device_failure(error)
 
 
@@ -54,7 +54,7 @@ def arguments(checkpoint_file, calibration_file) -> list[str]:
 
 @pytest.fixture
 def fails(monkeypatch):
-    """A list: the network raises its last error, if there is one."""
+    """Return a list: the network raises its last error, if there is one."""
     predict = Predictor.predict_sample
     armed: list[Exception] = []
 
@@ -142,7 +142,7 @@ main(["perception", *sys.argv[1:]])
 """
 
 
-def test_a_node_without_a_manager_ends_with_a_code_of_its_own_so_that_it_is_started_again(
+def test_a_node_without_a_manager_exits_with_a_code_of_its_own_if_the_device_fails(
     arguments, peers
 ):
     peer = peers(NAMESPACE)

@@ -33,7 +33,7 @@ class Watch:
     def until(
         self, is_wanted: Callable[[DiagnosticStatus], bool], send: Callable[[], None] = lambda: None
     ):
-        """The first status from now on that is wanted; `send` feeds the node meanwhile."""
+        """Return the first wanted status from now on; meanwhile, `send` feeds the node."""
         self.statuses.clear()
 
         def has_come() -> bool:
@@ -66,7 +66,7 @@ def watch(start_node, peers) -> Watch:
 
 
 def is_well(status: DiagnosticStatus) -> bool:
-    """True if all is well and pairs were processed in the last second."""
+    """Return whether the status is OK and pairs were processed in the last second."""
     return status.level == DiagnosticStatus.OK and values_of(status).get("mode_actual") == "fused"
 
 
@@ -74,7 +74,7 @@ def values_of(status: DiagnosticStatus) -> dict[str, str]:
     return {pair.key: pair.value for pair in status.values}
 
 
-def test_a_node_that_is_fed_is_well(watch):
+def test_a_node_with_input_is_ok(watch):
     status = watch.until(is_well, watch.pair)
     values = values_of(status)
     assert status.hardware_id == values["device"] == "cpu" and values["mode"] == "fused"
@@ -110,7 +110,7 @@ def test_sensors_that_stop_are_an_error_with_both_named(watch):
     )
 
 
-def test_frames_that_take_longer_than_allowed_are_told(watch):
+def test_frames_that_exceed_max_processing_time_are_reported(watch):
     assert watch.peer.set_parameters(max_processing_time_ms=1.0, max_silence_ms=PATIENT).successful
     status = watch.until(lambda status: "longer than 1 ms" in status.message, watch.pair)
     assert watch.peer.set_parameters(
@@ -119,7 +119,7 @@ def test_frames_that_take_longer_than_allowed_are_told(watch):
     assert status.level == DiagnosticStatus.WARN
 
 
-def test_a_sensor_that_comes_back_makes_all_well_again(watch):
+def test_the_status_is_ok_again_when_the_sensors_come_back(watch):
     watch.until(lambda status: status.level == DiagnosticStatus.ERROR)
     assert watch.until(is_well, watch.pair).message.endswith("frames/s")
 
@@ -135,7 +135,7 @@ def undocumented(keys: list[str], documented: dict[str, str]) -> list[str]:
     return [key for key in keys if not any(re.fullmatch(pattern, key) for pattern in patterns)]
 
 
-def test_the_stages_come_one_by_one_and_add_up(watch):
+def test_stages_are_published_separately_and_add_up(watch):
     received: dict[str, list[Float64]] = {stage: [] for stage in STAGES}
     subscriptions = [
         watch.peer.node.create_subscription(

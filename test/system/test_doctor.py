@@ -1,4 +1,4 @@
-"""The doctor over real DDS: what it hears live, and that its parameter file makes the node work."""
+"""The doctor over real DDS: its live diagnosis, and a node with its parameter file."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ TOPICS = {
 
 
 def in_photons(entry: Entry) -> Entry:
-    """Intensities up to some 2,500, of which the node cannot know where they end."""
+    """Return a cloud with intensities up to about 2,500, whose full scale the node cannot know."""
     points = entry.message.data.view(np.float32).reshape(-1, 4) * np.float32([1, 1, 1, 3000])
     return entry.with_message(data=points.view(np.uint8).reshape(-1))
 
 
 def large(entry: Entry) -> Entry:
-    """2304 x 696 pixels, most of which Fast DDS's default transport drops."""
+    """Return an image of 2304 x 696 pixels. Fast DDS's default transport drops most of these."""
     message = entry.with_message(
         width=2304, height=696, step=3 * 2304, data=np.zeros(3 * 2304 * 696, np.uint8)
     )
@@ -51,7 +51,7 @@ def large(entry: Entry) -> Entry:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    """A bag with topics of its own."""
+    """Return the messages of a bag with the topics of `TOPICS`."""
     topics = {f"/{name}": topic for name, topic in TOPICS.items()}
     return [
         replace(entry, topic=topics.get(entry.topic, entry.topic))
@@ -61,7 +61,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
 
 @pytest.fixture
 def play():
-    """play(bag) in a loop; all are ended at the end."""
+    """play(bag) plays a bag in a loop; all players are ended after the test."""
     players = []
 
     def start(bag: Path) -> None:
@@ -74,10 +74,10 @@ def play():
 
 
 def _from_drivers(all_: list[Entry]) -> list[Entry]:
-    """Return images in JPEG on a topic with a name of its own, and what drivers leave out.
+    """Return the messages as drivers send them: JPEG images on another topic, and gaps.
 
     The clouds are in base_link, organised without a row_step, and name their fields in capital
-    letters. The camera_infos have no size, no K, and zeros behind their coefficients.
+    letters. The camera_infos have no size and no K, and eight zeros as D.
     """
 
     def jpeg(entry: Entry) -> Entry:
@@ -108,7 +108,7 @@ def _from_drivers(all_: list[Entry]) -> list[Entry]:
 
 
 def as_drivers_send_it(folder: Path, content: list[Entry]) -> Path:
-    """Write a bag of what drivers leave out, and return its folder."""
+    """Write a bag with messages as drivers send them, and return its folder."""
     return write(folder, _from_drivers(content), None)
 
 
@@ -118,10 +118,10 @@ def usual(folder: Path, content: list[Entry]) -> Path:
 
 
 def as_the_world_sends_it(folder: Path, content: list[Entry]) -> Path:
-    """Write a file without metadata, of messages that were compressed one by one.
+    """Write a file without metadata whose messages are compressed one by one.
 
-    The raw images are throttled, JPEGs come at the full rate, and a radar and a depth camera are
-    there, too.
+    The raw images are throttled, and JPEGs have the full rate. There are also topics of a radar
+    and of a depth camera.
     """
     raw = [entry for entry in content if entry.topic == TOPICS["image"]]
     radar, depth = [], []
@@ -140,7 +140,7 @@ def as_the_world_sends_it(folder: Path, content: list[Entry]) -> Path:
 
 
 @pytest.mark.parametrize("write_bag", [usual, as_the_world_sends_it, as_drivers_send_it])
-def test_the_node_works_with_the_parameters_written(
+def test_the_node_works_with_the_parameters_that_the_doctor_writes(
     write_bag, content, checkpoint_file, peers, tmp_path
 ) -> None:
     """Topics, calibration and the scale of the intensity come from the doctor."""
@@ -190,7 +190,7 @@ def test_the_node_works_with_the_parameters_written(
 
 
 def listening(seconds: float, tmp_path: Path, *arguments: str) -> Process:
-    """A doctor that listens, and writes `out.json`."""
+    """Start a doctor that listens and writes `out.json`."""
     return Process(
         "doctor",
         "--live",
@@ -208,7 +208,7 @@ def listening(seconds: float, tmp_path: Path, *arguments: str) -> Process:
 
 
 def listen(seconds: float, tmp_path: Path, *arguments: str) -> tuple[int, dict]:
-    """(exit status, the JSON) of a doctor that listens."""
+    """Return the exit status and the JSON of a doctor that listens."""
     status = listening(seconds, tmp_path, *arguments).wait()
     return status, json.loads((tmp_path / "out.json").read_text())
 
@@ -241,12 +241,12 @@ def test_live_topics_are_diagnosed_like_a_bag(content, play, tmp_path) -> None:
     )
 
 
-def test_a_publisher_is_named_that_is_only_known_while_the_doctor_listens(
+def test_a_publisher_that_becomes_known_while_the_doctor_listens_is_named(
     content, play, peers, tmp_path
 ) -> None:
     """The graph may know a publisher of a node that just started before it knows the node's name.
 
-    A publisher that begins while the doctor listens becomes known as late.
+    A publisher that starts while the doctor listens becomes known just as late.
     """
     play(write(tmp_path / "bag", content))
     doctor, peer, topic = listening(3, tmp_path), peers(), TOPICS["points"]
@@ -259,7 +259,7 @@ def test_a_publisher_is_named_that_is_only_known_while_the_doctor_listens(
 
 
 def test_no_message_is_decoded_while_others_arrive(content, play, tmp_path, monkeypatch) -> None:
-    """The time of decoding delayed the arrivals of the messages that came meanwhile."""
+    """Otherwise, decoding would delay the arrival times of messages that come meanwhile."""
     play(write(tmp_path / "bag", content))
     decoded, take = [], Stream.take
 

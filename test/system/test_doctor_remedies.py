@@ -1,4 +1,4 @@
-"""What the doctor calls fixable: with its parameters and its command the node has results."""
+"""Faults that the doctor calls fixable: with its parameters and command, the node works."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from visualization_msgs.msg import Marker
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
-    """The messages of a bag that nothing is wrong with."""
+    """Return the messages of a bag without faults."""
     return entries(good_bag(tmp_path_factory.mktemp("good") / "bag"))
 
 
 @pytest.mark.parametrize("name", FIXABLE)
-def test_the_doctor_s_own_parameters_and_command_bring_results(
+def test_the_node_gives_results_with_the_doctors_parameters_and_command(
     name: str, content: list[Entry], checkpoint_file: Path, calibration, tmp_path: Path
 ) -> None:
     spoil, calibration, *_ = BROKEN[name]
@@ -39,10 +39,10 @@ def test_the_doctor_s_own_parameters_and_command_bring_results(
     mode = yaml.safe_load(file.read_text())["/**"]["ros__parameters"].get("mode", "fused")
     namespace = f"/patient_{FIXABLE.index(name)}"
     with ExitStack() as processes:
-        # Closed with the test: every later node would have to find it.
+        # Closed with the test: every later node would discover it.
         peer = processes.enter_context(closing(Peer(calibration, namespace)))
         node = processes.enter_context(
-            # The threshold: the network of the tests is not trained.
+            # The threshold is 0, because the network of the tests is not trained.
             Process(*command[1:], "-r", f"__ns:={namespace}", "-p", "score_threshold:=0.0")
         )
         node.wait_for("READY")

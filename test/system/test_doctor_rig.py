@@ -1,4 +1,4 @@
-"""The doctor's parameter file of a rig, over real DDS: with it the node uses every sensor."""
+"""The doctor's parameter file for a rig, over real DDS: with it, the node uses every sensor."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def renamed(entry: Entry) -> Entry:
 
 @pytest.fixture(scope="module")
 def bag(tmp_path_factory) -> Path:
-    """Return a bag with a driver's topics, JPEG images of one camera, and its clock 37 s ahead."""
+    """Return a bag with drivers' topics; one camera sends JPEGs and has its clock 37 s ahead."""
     folder = tmp_path_factory.mktemp("rig")
     content = [renamed(entry) for entry in entries(rig_bag(folder / "good"))]
     for topic in ("/cam1/image_raw", "/cam1/camera_info"):
@@ -44,7 +44,7 @@ def bag(tmp_path_factory) -> Path:
 def test_the_node_works_with_the_parameters_written_for_a_rig(
     bag, checkpoint_file, peers, tmp_path, capsys
 ) -> None:
-    """Names, topics, poses, the clock of one camera and how its images come, from the doctor."""
+    """Names, topics, poses, and the offset and transport of one camera come from the doctor."""
     options = ["--checkpoint", str(checkpoint_file), "--params", str(tmp_path / "p.yaml")]
     options += ["--points", "roof=/velodyne_points", "bumper=/livox/lidar"]
     options += ["--image", "left=/cam1/image_raw/compressed"]
@@ -72,7 +72,7 @@ def test_the_node_works_with_the_parameters_written_for_a_rig(
         )
 
         def complete() -> list[dict[str, str]]:
-            """Return the timing of frames that no sensor had missed by then."""
+            """Return the timing of each frame that had all sensors."""
             found = []
             counted = 0
             for message in peer.received["timing"]:
@@ -88,7 +88,7 @@ def test_the_node_works_with_the_parameters_written_for_a_rig(
             assert values["mode"] == "fused" and int(values["points"]) == 28800 + 7200
 
 
-def test_live_topics_of_a_rig_are_heard_by_the_names_of_its_sensors(bag) -> None:
+def test_live_topics_of_a_rig_are_assigned_to_its_sensors_by_name(bag) -> None:
     asked = {name.lstrip("/"): topic for name, topic in TOPICS.items() if "info" not in name}
     asked["left/image"] += "/compressed"
     names = SensorNames(calibration=RIG)

@@ -24,7 +24,7 @@ from bev_semseg_ros.ros.node.perception import Perception
 
 @pytest.fixture
 def namespace(request) -> str:
-    """One for each test: late messages of the node before must not reach this test."""
+    """Return a namespace for each test: late messages to an earlier node must not reach it."""
     return "/" + re.sub(r"\W", "_", request.node.name)
 
 
@@ -55,7 +55,7 @@ def start(checkpoint_file, calibration_file, namespace):
         (Subscription, "explain"),
     ],
 )
-def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
+def test_an_error_in_a_callback_is_counted_logged_and_survived(
     start, peers, namespace, monkeypatch, capfd, owner, name
 ):
     armed, method = [], getattr(owner, name)
@@ -83,7 +83,7 @@ def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
         peer.spin_until(holds, what=what)
 
     def counted() -> str | None:
-        """The number of such errors as the last frame has it; None if there was none."""
+        """Return the number of such errors in the last timing; None if there was none."""
         status = peer.received["timing"][-1].status[0] if peer.received["timing"] else None
         return status and {value.key: value.value for value in status.values}.get(
             "dropped/callback_error"
@@ -99,7 +99,7 @@ def test_an_error_in_a_callback_is_counted_warned_of_and_survived(
         pairs_until(lambda: counted() == "1", "the number of errors")
 
 
-def test_a_subscription_that_cannot_follow_its_publishers_does_not_keep_the_others_from_it(
+def test_a_subscription_that_cannot_follow_its_publishers_does_not_stop_the_others(
     start, peers, namespace, monkeypatch
 ):
     _, executor = start()

@@ -1,4 +1,4 @@
-"""Faults of sensors over real DDS: the node works on, counts them, and recovers at once."""
+"""Faults of sensors over real DDS: the node goes on, counts them, and recovers at once."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from support.process import Process
 
 NAMESPACE = "/faulty"
 STORM = 300  # benchmarks/faults.py has more
-MOMENTS = 5  # of a fault here; benchmarks/faults.py has more
-ATTEMPTS = 5  # a node on a busy machine may skip all moments of one: the newest input wins
+MOMENTS = 5  # of each fault; benchmarks/faults.py has more
+ATTEMPTS = 5  # on a busy machine, newer input may replace all moments of an attempt
 
 
 @pytest.fixture(scope="module")
 def car(start_node, peers):
-    """(node, peer): a node and the answer that it must give again after every fault."""
+    """(node, peer); after each fault, the node must give the answer `peer.reference` again."""
     process, peer = start_node("-r", f"__ns:={NAMESPACE}"), peers(NAMESPACE)
     process.wait_for("READY")
     peer.connect()
@@ -68,7 +68,7 @@ def test_a_player_that_was_killed_can_be_started_again(node, peer, tmp_path):
 
 @pytest.fixture(scope="module")
 def restarted(start_node, peers):
-    """(node, peer): a node in the place of one that was killed."""
+    """(node, peer) of a node that replaces a killed one."""
     peer = peers(f"{NAMESPACE}/again")
 
     def start() -> Process:
@@ -81,7 +81,7 @@ def restarted(start_node, peers):
     return start(), peer
 
 
-def test_a_node_in_the_place_of_a_killed_one_works(restarted):
+def test_a_node_that_replaces_a_killed_one_works(restarted):
     process, peer = restarted
     timing, _ = recover(peer)
     assert int(timing["published"]) > 0 and not process.has_ended

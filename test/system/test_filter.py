@@ -1,4 +1,4 @@
-"""The filter of boxes changes while a node runs: all parameters of a set or none."""
+"""The box filter changes while a node runs: a set of parameters is taken as a whole or not."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALL = {
 
 @pytest.fixture(scope="module")
 def lidar(start_node, peers):
-    """The other side of a node that sees clouds alone."""
+    """Return the peer of a node that uses only clouds."""
     process, peer = start_node("-r", "__ns:=/filtered", mode="lidar_only"), peers("/filtered")
     process.wait_for("READY")
     peer.connect("points")
@@ -32,14 +32,14 @@ def lidar(start_node, peers):
 
 @pytest.fixture
 def tuned(lidar):
-    """The same while the node publishes all it finds; what a test changes is changed back."""
+    """Return the same peer; after the test, the parameters are set back to publish all boxes."""
     yield lidar
     assert lidar.set_parameters(**ALL).successful
 
 
 @pytest.fixture
 def boxes(tuned, calibration):
-    """boxes() -> what the node sees now in a cloud that is always the same."""
+    """boxes() -> what the node now publishes for a cloud that is always the same."""
 
     def see() -> Boxes:
         tuned.next_stamp()
@@ -84,7 +84,7 @@ def test_a_class_may_have_a_lower_threshold_than_the_others(tuned, boxes):
     assert len(boxes()) == (everything.labels == everything.labels[0]).sum()
 
 
-def test_of_boxes_that_overlap_only_the_best_are_published(tuned, boxes):
+def test_only_the_best_of_overlapping_boxes_are_published(tuned, boxes):
     everything = boxes()
     assert tuned.set_parameters(nms_iou_threshold=0.05).successful
     found = boxes()
@@ -102,7 +102,7 @@ def test_of_boxes_that_overlap_only_the_best_are_published(tuned, boxes):
         ({"classes": ["car", "tram"]}, "'tram' is not one of car, truck, pedestrian, cyclist"),
     ],
 )
-def test_of_a_set_with_a_wrong_value_nothing_is_taken(tuned, boxes, wrong, reason):
+def test_no_parameter_of_a_set_with_a_wrong_value_is_changed(tuned, boxes, wrong, reason):
     before = len(boxes())
     answer = tuned.set_parameters(score_threshold=1.0, **wrong)
     assert not answer.successful and reason in answer.reason

@@ -1,4 +1,4 @@
-"""Programs of the fork server behave like those of an interpreter of their own."""
+"""Programs of the fork server behave as if they had an interpreter of their own."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ WAIT = "import time; print('begun', flush=True); time.sleep(100)"
         ("import sys; print(sys.argv[1:], __name__)", 0, ["['first', '--second'] __main__"]),
     ],
 )
-def test_output_arguments_and_exit_code_are_the_programs(code, status, lines):
+def test_a_program_keeps_its_output_arguments_and_exit_code(code, status, lines):
     with Process("first", "--second", program=("-c", code)) as process:
         assert process.wait() == status
     assert process.lines == lines
 
 
-def test_an_exception_that_nobody_catches_is_shown():
+def test_an_uncaught_exception_is_printed():
     with Process(program=("-c", "1 / 0")) as process:
         assert process.wait() == 1
     assert process.lines[-1] == "ZeroDivisionError: division by zero"
@@ -50,7 +50,7 @@ def test_a_program_can_be_interrupted_and_killed():
     assert interrupted.lines[-1] == "KeyboardInterrupt"
 
 
-def test_fresh_is_an_interpreter_of_its_own():
+def test_a_fresh_program_has_an_interpreter_of_its_own():
     with Process(
         program=("-c", "import sys; print('torch' in sys.modules)"), fresh=True
     ) as process:

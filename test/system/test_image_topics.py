@@ -1,4 +1,4 @@
-"""Images are found by the type of their publisher, under any name, within one process."""
+"""Images are found by the type of their publisher, under any topic name (in one process)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Camera:
 
 @pytest.fixture(scope="module")
 def context():
-    """One beside that of the peer: within one, a topic cannot have two types."""
+    """Return a context other than the peer's: within one, a topic cannot have two types."""
     context = rclpy.Context()
     rclpy.init(context=context)
     yield context
@@ -107,7 +107,7 @@ def context():
 
 @pytest.fixture
 def camera(peer, context):
-    """camera(remapped to, **parameters) -> Camera; all are ended at the end."""
+    """camera(topic of the image, **parameters) -> Camera; all are closed after the test."""
     made = []
 
     def make(image: str = "", **parameters: str) -> Camera:
@@ -121,20 +121,20 @@ def camera(peer, context):
 
 @pytest.mark.parametrize("transport", ["raw", "compressed"])
 @pytest.mark.parametrize("topic", ["/jpeg", "/image_raw/compressed", "/compressed"])
-def test_a_compressed_topic_of_any_name_is_heard_if_the_image_is_remapped_to_it(
+def test_a_compressed_topic_of_any_name_is_received_if_image_is_remapped_to_it(
     camera, topic, transport
 ):
     camera(topic, image_transport=transport).take_one(CompressedImage, topic)
 
 
-def test_a_compressed_image_beside_the_raw_one_is_heard_by_the_parameter(camera):
+def test_compressed_images_are_received_beside_raw_ones_if_the_parameter_says_so(camera):
     one = camera("/image_raw", image_transport="compressed")
     raw = one.publisher(Image, "/image_raw")
     one.take_one(CompressedImage, "/image_raw/compressed")
     one.forget(raw)
 
 
-def test_a_raw_image_is_heard_whatever_the_topic_is_called(camera):
+def test_raw_images_are_received_whatever_the_name_of_the_topic(camera):
     camera("/image/compressed").take_one(Image, "/image/compressed")
 
 
@@ -153,7 +153,7 @@ def test_the_remapping_that_the_doctor_prints_works(camera, message_type, topic)
     camera(remapped, image_transport=transport).take_one(kind, topic)
 
 
-def test_a_publisher_that_comes_back_with_the_other_type_is_heard_again(camera):
+def test_a_publisher_that_comes_back_with_the_other_type_is_received_again(camera):
     """The same topic in the same process: the middleware must forget the former type first."""
     one = camera("/image")
     for kind in (CompressedImage, Image, CompressedImage):
@@ -176,7 +176,7 @@ def test_a_publisher_that_comes_back_with_the_other_type_is_heard_again(camera):
         ),
     ],
 )
-def test_where_the_images_are_instead_is_said_with_what_works(
+def test_the_topic_with_the_images_is_reported_with_the_setting_to_use(
     camera, image, transport, kind, topic, remedy
 ):
     one = camera(image, image_transport=transport)

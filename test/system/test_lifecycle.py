@@ -84,7 +84,7 @@ def complaints(process) -> list[str]:
 
 
 def test_ros2_param_dump_gets_every_parameter_in_one_call(managed):
-    """An empty pose had no value, and rclpy answers with nothing at all if one is missing."""
+    """If one parameter has no value, such as an empty pose, rclpy returns no values at all."""
     _, peer = managed
     names = peer.call(ListParameters, "list_parameters", ListParameters.Request()).result.names
     values = peer.call(GetParameters, "get_parameters", GetParameters.Request(names=names)).values
@@ -95,7 +95,7 @@ def test_ros2_param_dump_gets_every_parameter_in_one_call(managed):
     assert not [name for name, value in found.items() if value.type == 0]
 
 
-def test_a_whole_number_is_taken_for_a_parameter_of_floating_point(managed):
+def test_a_floating_point_parameter_accepts_an_integer(managed):
     _, peer = managed
     assert set_parameter(peer, "max_wait", 1).successful
     request = GetParameters.Request(names=["max_wait"])
@@ -116,7 +116,7 @@ def test_an_active_node_works(managed):
     assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
 
 
-def test_an_active_node_says_in_one_line_what_was_chosen(managed):
+def test_the_ready_line_names_device_precision_engine_and_threads(managed):
     process, peer = managed
     bring_to(peer, "active")
     assert "device cpu, precision fp32, engine torch, threads 1" in process.wait_for("READY")
@@ -132,7 +132,7 @@ def test_deactivation_clears_the_markers(managed):
     assert [m.action for m in peer.received["markers"][-1].markers] == [Marker.DELETEALL]
 
 
-def test_an_inactive_node_listens_to_nothing(managed):
+def test_an_inactive_node_does_not_subscribe(managed):
     _, peer = managed
     bring_to(peer, "inactive")
     peer.spin_until(
@@ -141,7 +141,7 @@ def test_an_inactive_node_listens_to_nothing(managed):
     )
 
 
-def test_cleanup_takes_the_publishers_away(managed):
+def test_cleanup_destroys_the_publishers(managed):
     _, peer = managed
     bring_to(peer, "unconfigured")
     peer.spin_until(lambda: peer.node.count_publishers(f"{NAMESPACE}/perception/markers") == 0)
@@ -197,7 +197,7 @@ def test_a_wrong_value_is_refused_with_the_reason(managed, name, value, reason):
     assert not result.successful and reason in result.reason
 
 
-def test_of_a_refused_set_nothing_is_taken(managed):
+def test_no_parameter_of_a_refused_set_is_changed(managed):
     _, peer = managed
     bring_to(peer, "active")
     peer.connect()
@@ -310,7 +310,7 @@ def test_a_shutdown_that_hangs_is_ended_and_says_where(start_spoilt):
     assert process.wait() == 1 and any("node/main.py" in line for line in process.lines)
 
 
-def test_parameters_describe_themselves(managed):
+def test_parameters_have_descriptions_and_ranges(managed):
     _, peer = managed
     answer = peer.call(
         DescribeParameters, "describe_parameters", DescribeParameters.Request(names=["slop"])
@@ -375,7 +375,7 @@ def test_a_wrong_parameter_ends_the_node_with_one_clear_line(start_node, name, v
     assert (code, len(lines)) == (2, 1) and name in lines[0], lines
 
 
-def test_a_class_that_the_checkpoint_does_not_have_ends_the_node_like_any_wrong_parameter(
+def test_a_class_unknown_to_the_checkpoint_ends_the_node_like_a_wrong_parameter(
     start_node,
 ):
     process = start_node("-r", "__ns:=/wrong_class", classes="[car, tram]")
@@ -392,10 +392,10 @@ def test_a_parameter_file_that_cannot_be_read_is_named_without_a_traceback(
         path.write_text(content)
     process = start_node("-r", "__ns:=/unread", "--params-file", str(path))
     code, lines = process.wait(), said_by_the_node(process)
-    assert code == 2 and len(lines) <= 2 and str(path) in lines[-1]  # rcl has a line of its own
+    assert code == 2 and len(lines) <= 2 and str(path) in lines[-1]  # rcl adds a line of its own
 
 
-def test_a_misspelt_parameter_is_told_with_what_was_meant(start_node, tmp_path):
+def test_a_misspelt_parameter_is_reported_with_a_suggestion(start_node, tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("/**: {ros__parameters: {scor_threshold: 0.5, slop: 0.1}}")
     process = start_node("-r", "__ns:=/misspelt", "--params-file", str(path), autostart="false")
@@ -407,7 +407,7 @@ def test_a_misspelt_parameter_is_told_with_what_was_meant(start_node, tmp_path):
     )
 
 
-def test_parameters_for_a_node_of_another_name_are_spoken_of(tmp_path):
+def test_parameters_for_a_node_of_another_name_are_reported(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("perception: {ros__parameters: {extrinsics: tf}}")
     with Process("node", "--ros-args", "-r", "__ns:=/car", "--params-file", str(path)) as process:

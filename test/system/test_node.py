@@ -21,7 +21,7 @@ from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 @pytest.fixture
 def pair(node, peer):
-    """The stamp of a pair that was sent to the node."""
+    """Return the stamp of a pair that was sent to the node."""
     peer.connect()
     peer.next_stamp()
     return peer.send(peer.cloud(), peer.image())
@@ -43,7 +43,7 @@ def test_markers_hold_class_and_score(pair, peer):
     ("topic", "encoding"),
     [("semseg/color", "rgb8"), ("semseg/overlay", "rgb8"), ("semseg/labels", "mono8")],
 )
-def test_segmentation_comes_in_the_cameras_frame(pair, peer, topic, encoding):
+def test_segmentation_is_in_the_frame_of_the_camera(pair, peer, topic, encoding):
     image = peer.result(topic, pair)
     assert (image.encoding, image.header.frame_id, image.width, image.height) == (
         encoding,
@@ -58,7 +58,7 @@ def test_camera_info_belongs_to_the_segmentation(pair, peer):
     assert (info.width, info.height) == (128, 64) and not any(info.d)
 
 
-def test_timing_says_what_a_frame_cost(pair, peer):
+def test_timing_contains_the_durations_of_a_frame(pair, peer):
     timing = peer.timing(pair)
     assert (
         timing["mode"] == "fused"
@@ -114,7 +114,7 @@ def set_parameter(peer, name: str, value: str | float) -> None:
 
 @contextmanager
 def changed(peer, name: str, value: str | float):
-    """The node's parameter has this value for a while."""
+    """Set a parameter of the node, and reset it with the end of the context."""
     set_parameter(peer, name, value)
     try:
         yield
@@ -124,7 +124,7 @@ def changed(peer, name: str, value: str | float):
 
 @contextmanager
 def stamped(peer, stamp: int):
-    """The peer's messages have this stamp (ns) for a while."""
+    """Stamp the peer's messages with this time (ns) within the context."""
     before, peer.stamp = peer.stamp, stamp
     try:
         yield
@@ -132,7 +132,7 @@ def stamped(peer, stamp: int):
         peer.stamp = before
 
 
-def test_a_cloud_without_image_is_dropped_if_told_so(node, peer):
+def test_a_cloud_without_image_is_dropped_if_unmatched_is_drop(node, peer):
     peer.connect()
 
     def lone_cloud() -> bool:
@@ -146,7 +146,7 @@ def test_a_cloud_without_image_is_dropped_if_told_so(node, peer):
         peer.spin_until(lone_cloud, what="the explanation")
 
 
-def test_an_offset_that_is_known_is_set_while_the_node_runs(pair, peer):
+def test_a_time_offset_can_be_set_while_the_node_runs(pair, peer):
     peer.timing(pair)  # the camera is no longer silent: the cloud waits for it
     peer.next_stamp()
     peer.publishers["camera_info"].publish(peer.info())
@@ -179,7 +179,7 @@ def test_stamps_that_stand_still_are_named(node, peer):
     peer.spin_until(repeated_pair, what="the explanation")
 
 
-def test_a_pair_from_the_future_is_named_and_does_not_silence_what_follows(node, peer):
+def test_a_pair_from_the_future_is_reported_and_later_pairs_are_processed(node, peer):
     peer.connect()
     with stamped(peer, 2**31 * 1_000_000_000 - 1):
         assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
@@ -192,14 +192,14 @@ BAD_CLOUDS = {"empty": np.zeros((0, 4), np.float32), "NaN": np.full((50, 4), np.
 
 
 @pytest.mark.parametrize("kind", BAD_CLOUDS)
-def test_a_cloud_without_points_leaves_the_image(node, peer, kind):
+def test_an_image_with_an_empty_cloud_is_processed_alone(node, peer, kind):
     peer.connect()
     peer.next_stamp()
     timing = peer.timing(peer.send(peer.cloud(BAD_CLOUDS[kind]), peer.image()))
     assert timing["mode"] == "camera_only" and int(timing["degraded/empty_points"]) > 0
 
 
-def test_a_lost_cloud_is_not_an_empty_street(node, peer):
+def test_a_frame_without_a_usable_cloud_reports_that_boxes_were_not_searched(node, peer):
     peer.connect()
     peer.next_stamp()
     seen = peer.send(peer.cloud(), peer.image())
@@ -227,14 +227,14 @@ def truncated(image):
 
 
 @pytest.mark.parametrize("spoil", [zero_size, unknown_encoding, truncated])
-def test_a_bad_image_leaves_the_cloud(node, peer, spoil):
+def test_a_cloud_with_a_bad_image_is_processed_alone(node, peer, spoil):
     peer.connect()
     peer.next_stamp()
     timing = peer.timing(peer.send(peer.cloud(), spoil(peer.image())))
     assert timing["mode"] == "lidar_only" and int(timing["degraded/bad_image"]) > 0
 
 
-def test_an_unknown_distortion_model_leaves_the_cloud_and_is_named(node, peer):
+def test_an_unknown_distortion_model_is_reported_and_the_cloud_processed_alone(node, peer):
     peer.connect()
     peer.next_stamp()
     info, before = peer.info(), len(node.lines)
@@ -245,7 +245,7 @@ def test_an_unknown_distortion_model_leaves_the_cloud_and_is_named(node, peer):
     node.wait_for("unknown distortion model 'double_sphere'", after=before)
 
 
-def test_every_cloud_ends_as_a_result_or_in_a_counter(node, peer):
+def test_every_cloud_is_published_or_counted_as_dropped(node, peer):
     peer.connect()
     for _ in range(15):
         peer.next_stamp()
@@ -258,9 +258,7 @@ def test_every_cloud_ends_as_a_result_or_in_a_counter(node, peer):
     )
     clouds = int(timing["received/points"])
     images_alone = int(timing["published"]) + lost - clouds
-    assert (
-        0 <= images_alone <= 3
-    )  # results of images whose partner DDS itself replaced by a newer one
+    assert 0 <= images_alone <= 3  # results of images whose cloud DDS replaced by a newer one
 
 
 def test_stamps_that_jump_back_do_not_silence_the_node(node, peer):
@@ -300,6 +298,6 @@ def test_a_partner_that_comes_too_late_is_explained(node, peer):
     peer.spin_until(late_image, what="the explanation")
 
 
-def test_only_our_yaml_says_in_which_frame_clouds_are(tmp_path, calibration_file):
+def test_only_our_yaml_format_names_the_frame_of_clouds(tmp_path, calibration_file):
     assert names_frames(str(calibration_file)) and names_frames(str(calibration_file.parent))
     assert not names_frames(str(tmp_path)) and not names_frames("/data/cams_lidars.json")

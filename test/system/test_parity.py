@@ -1,4 +1,4 @@
-"""The node's answers to a bag are those of the `Predictor` to the same messages."""
+"""The results of the node for a bag equal those of the `Predictor` for the same messages."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from bev_semseg_ros.ros.parameters.parameters import Parameters
 
 BOX_LABELS, PIXEL_LABELS = load_label_set("boxes_4"), load_label_set("driving_13")
 COUNT = 4
-RATE = 0.2  # 2 Hz: every frame must come out, on a busy machine, too
+RATE = 0.2  # 2 Hz: even a busy machine must process every frame
 THRESHOLD = 0.01
 FILTER = {
     "classes": ["pedestrian", "car", "truck"],
@@ -57,12 +57,12 @@ POINTS = "~/point_segmentation"
 SETTINGS = {"precision": "fp32", "engine": "torch", "num_threads": 1}
 
 
-# Where the three lidars sit whose points make one cloud.
+# Poses of the three lidars whose points are combined in one cloud.
 UNITS = {number: transform(rotation_z(0.5 * number), (0.4 * number, 0, 0)) for number in range(3)}
 
 
 class Drive:
-    """Return COUNT frames of a tilted lidar and a camera with a larger, distorted image.
+    """COUNT frames of a tilted lidar and a camera with a larger, distorted image.
 
     The cloud combines the points of several units.
     """
@@ -110,13 +110,13 @@ def bag(calibration, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def bev_checkpoint(make_checkpoint):
-    """A checkpoint with the same tasks, and one that learns a map."""
+    """Return a checkpoint with the same tasks, and one that learns a BEV map."""
     return make_checkpoint(tasks=("detection", "segmentation", "bev_segmentation"))
 
 
 @pytest.fixture(scope="module")
 def points_checkpoint(make_checkpoint):
-    """A checkpoint with the same tasks, and one that classifies points."""
+    """Return a checkpoint with the same tasks, and one that classifies points."""
     return make_checkpoint(("detection", "segmentation", "point_segmentation"), "range_view")
 
 
@@ -134,7 +134,7 @@ def answers(
     forked_recorder,
     tmp_path_factory,
 ) -> tuple[str, Recording, dict[int, Prediction]]:
-    """(mode, what the node answered, what the predictor answered by stamp)."""
+    """(mode, results of the node, predictions of the predictor by stamp)."""
     mode, settings = request.param
     images = () if mode == "lidar_only" else IMAGES
     boxes = () if mode == "camera_only" else ("~/markers",)
@@ -178,7 +178,7 @@ def answers(
 
 
 def frames(bag) -> list[Frame]:
-    """The pairs of a bag, decoded as the node decodes them."""
+    """Return the pairs of a bag, decoded as the node decodes them."""
     calibration, moments = load_calibration(bag), {}
     with Reader(bag) as reader:
         for connection, _, data in reader.messages():
@@ -201,14 +201,14 @@ def frames(bag) -> list[Frame]:
 
 
 def by_place(boxes: Boxes, reference: Boxes) -> Boxes:
-    """`boxes` in the order of the nearest ones of `reference`."""
+    """Return `boxes` in the order of the boxes of `reference` that they are nearest to."""
     distances = np.linalg.norm(boxes.centers[:, None] - reference.centers[None], axis=-1)
     order = distances.argmin(0)
     assert sorted(order) == list(range(len(boxes)))
     return boxes[order]
 
 
-def test_every_frame_comes_out_of_the_node(answers):
+def test_the_node_gives_a_result_for_every_frame(answers):
     _, recording, offline = answers
     assert (
         recording.published.keys() == recording.complete.keys() == offline.keys()
@@ -216,7 +216,7 @@ def test_every_frame_comes_out_of_the_node(answers):
     )
 
 
-def test_the_boxes_are_the_predictors(answers):
+def test_boxes_equal_the_predictors(answers):
     mode, recording, offline = answers
     for stamp, result in recording.complete.items():
         expected = offline[stamp].boxes
@@ -232,7 +232,7 @@ def test_the_boxes_are_the_predictors(answers):
         np.testing.assert_allclose(np.sin(found.yaws - expected.yaws), 0, atol=1e-3)
 
 
-def test_the_labels_are_the_predictors(answers):
+def test_labels_equal_the_predictors(answers):
     mode, recording, offline = answers
     for stamp, result in recording.complete.items():
         expected = offline[stamp].mask
@@ -242,7 +242,7 @@ def test_the_labels_are_the_predictors(answers):
 
 
 def messages(answers, topic: str) -> list[tuple[int, object]]:
-    """(stamp, message) of every frame; none in a mode that does not have this output."""
+    """Return (stamp, message) of every frame; none if the mode does not have this output."""
     mode, recording, _ = answers
     found = [
         (stamp, result.messages[topic])
@@ -259,7 +259,7 @@ def pixels(message) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, -1)
 
 
-def test_every_output_is_one_of_those_compared_here():
+def test_every_output_is_compared_in_this_file():
     """Diagnostics and messages that are not installed everywhere are left out."""
     of_frames = {
         topic
@@ -269,7 +269,7 @@ def test_every_output_is_one_of_those_compared_here():
     assert of_frames == {"~/markers", *IMAGES, *MAPS, "~/timing", POINTS}
 
 
-def test_the_colours_are_those_of_the_predictors_labels(answers):
+def test_colours_show_the_labels_of_the_predictor(answers):
     for stamp, message in messages(answers, "~/semseg/color"):
         assert message.encoding == "rgb8"
         assert (pixels(message) == PIXEL_LABELS.colorize(answers[2][stamp].mask)).mean() >= 0.999
@@ -283,7 +283,7 @@ def test_the_overlay_lies_on_the_image_that_the_predictor_saw(answers, bag, chec
         assert (np.abs(pixels(message) - expected) <= 1).mean() >= 0.999
 
 
-def test_the_camera_info_is_of_the_predictors_mask(answers):
+def test_the_camera_info_belongs_to_the_mask_of_the_predictor(answers):
     for stamp, message in messages(answers, "~/semseg/camera_info"):
         camera = answers[2][stamp].camera
         assert (message.width, message.height) == camera.size == answers[2][stamp].mask.shape[::-1]
@@ -298,9 +298,7 @@ def test_segmentation_has_the_stamp_and_the_frame_of_its_image(answers, topic):
         assert (stamp_ns(message.header.stamp), message.header.frame_id) == (stamp, "camera")
 
 
-def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes_do_in_the_models(
-    answers, calibration
-):
+def test_markers_in_the_frame_of_the_cloud_match_the_boxes_of_the_predictor(answers, calibration):
     cloud_from_ego = invert(calibration.ego_from_lidar)
     for stamp, message in messages(answers, "~/markers"):
         boxes = answers[2][stamp].boxes
@@ -334,7 +332,7 @@ def test_the_markers_stand_and_point_in_the_clouds_frame_as_the_predictors_boxes
                 ] and marker.text.startswith(marker.ns)
 
 
-def test_the_maps_are_the_predictors_and_lie_on_the_ground_in_the_clouds_frame(
+def test_maps_equal_the_predictors_and_are_on_the_ground_in_the_frame_of_the_cloud(
     answers, calibration
 ):
     mode, recording, offline = answers
@@ -358,11 +356,11 @@ def test_the_maps_are_the_predictors_and_lie_on_the_ground_in_the_clouds_frame(
             assert same.mean() >= 0.999
 
 
-def test_the_points_have_the_predictors_classes_although_three_units_make_the_cloud(
+def test_points_of_a_cloud_from_three_units_have_the_classes_of_the_predictor(
     answers, bag, points_checkpoint
 ):
     mode, recording, offline = answers
-    if mode != "lidar_only":  # its network alone has this task
+    if mode != "lidar_only":  # only the network of this mode has the task
         return
     predictor = Predictor.load(points_checkpoint, "cpu", **SETTINGS)
     for frame in frames(bag):

@@ -1,4 +1,4 @@
-"""What the inference thread makes of doubtful input, with a predictor that sees nothing."""
+"""How the inference thread handles doubtful input, with a predictor that finds nothing."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def extrinsics(calibration) -> FixedExtrinsics:
 def process(calibration, extrinsics, start):
     """process(cloud, image size, ...) -> (counters, warnings) of pairs.
 
-    Their intrinsics are the calibration's.
+    The intrinsics are those of the calibration.
     """
 
     def run(
@@ -75,7 +75,7 @@ def process(calibration, extrinsics, start):
             cameras={CAMERA: CameraInput(Sensors().cameras[0], camera=calibration.camera)},
             frame_ids={"points": calibration.lidar_frame},
         )
-        for _ in range(times):  # each when the one before is done, or newer ones would replace it
+        for _ in range(times):  # one by one, or newer pairs would replace older ones
             counters = rig.process(points=(cloud, None), image=(image, info))
         rig.pipeline.close()
         return counters, rig.health.take_warnings()
@@ -84,12 +84,12 @@ def process(calibration, extrinsics, start):
 
 
 @pytest.mark.parametrize("size", [(128, 64), (96, 48)])
-def test_neither_a_good_pair_nor_a_smaller_copy_is_warned_of(process, size):
+def test_a_good_pair_and_a_smaller_copy_of_the_image_give_no_warning(process, size):
     counters, warnings = process(CLOUD, size)
     assert warnings == [] and counters["mode"] == "fused"
 
 
-def test_boxes_of_painted_points_are_the_predictors(start):
+def test_boxes_of_painted_points_equal_those_of_the_predictor(start):
     config = replace(TINY, model=replace(TINY.model, fusion="painted"))
     ready = Predictor.from_network(build_network(config).eval(), config, "cpu")
     seen, _ = TinyDataset()[0]
@@ -97,7 +97,7 @@ def test_boxes_of_painted_points_are_the_predictors(start):
     fixed = FixedExtrinsics({LIDAR: np.eye(4)}, {CAMERA: camera.camera_from_ego}, "roof", {})
     labels = ready.label_sets["detection"].classes
     parameters = Parameters(score_threshold=0.01, by_class=ClassParameters.defaults(labels))
-    # Before the pipeline asks, so that it does not wait for a compilation.
+    # First, so that the pipeline does not wait for a compilation.
     expected = ready.predict(seen, "fused", parameters.box_filter.lowest)
     rig = start(
         ready,
@@ -117,7 +117,7 @@ def test_boxes_of_painted_points_are_the_predictors(start):
     np.testing.assert_array_equal(found.masks[CAMERA], expected.masks[CAMERA])
 
 
-def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
+def test_an_image_that_contradicts_its_intrinsics_is_not_used(process):
     counters, (warning,) = process(CLOUD, (128, 96))
     assert (
         "128 x 96" in warning
@@ -126,7 +126,9 @@ def test_an_image_of_another_view_than_its_intrinsics_is_not_used(process):
     )
 
 
-def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, monkeypatch):
+def test_input_that_differs_from_the_training_is_reported_once_with_the_remedy(
+    process, monkeypatch
+):
     monkeypatch.setattr(BlindPredictor, "info", {"focal_length_percentiles": [600.0] * 5})
     counters, (warning,) = process(CLOUD, (128, 64), times=CLOUDS)
     assert (
@@ -143,15 +145,15 @@ def test_what_differs_from_the_training_is_told_once_with_the_remedy(process, mo
         (1.0, "goes up to 200 where 0..1 is expected; set intensity_scale"),
     ],
 )
-def test_an_intensity_that_does_not_count_from_0_to_1_is_told(process, given, text):
+def test_an_intensity_outside_of_0_to_1_is_reported(process, given, text):
     points = CLOUD.copy()
     points[3], points[5, 3] = np.nan, 200
     counters, (warning,) = process(points, (128, 64), times=CLOUDS, intensity_scale=given)
     assert text in warning and counters["mode"] == "fused"
 
 
-def test_an_intensity_that_stays_dim_is_told_with_the_scale_to_set(process):
-    """Photons, to 3000: the full scale is a guess, and the rule that judges it is the doctor's."""
+def test_an_intensity_that_stays_dim_is_reported_with_the_scale_to_set(process):
+    """The lidar counts up to 3000 photons. Its full scale is a guess that `input_check` checks."""
     points = np.tile(CLOUD, (100, 1))
     points[:, 3] = np.minimum(np.linspace(0, 3100, len(points)), 3000)
     _, warnings = process(points, (128, 64), times=CLOUDS)
@@ -165,7 +167,7 @@ def test_an_intensity_that_stays_dim_is_told_with_the_scale_to_set(process):
 @pytest.mark.parametrize(
     ("source", "remedy"), [("calibration", "in the calibration"), ("tf", "ground_height")]
 )
-def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(
+def test_a_wrong_height_is_reported_with_the_setting_of_the_source_of_the_poses(
     process, monkeypatch, source, remedy
 ):
     monkeypatch.setattr(BlindPredictor, "info", {"ground_height_percentiles": [-20.0] * 5})
@@ -173,7 +175,7 @@ def test_a_wrong_height_is_told_with_the_setting_of_where_the_poses_come_from(
     assert warning.startswith("ground height:") and remedy in warning
 
 
-def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, calibration, start):
+def test_the_drift_check_names_the_sensors_of_a_rig(monkeypatch, calibration, start):
     monkeypatch.setattr(BlindPredictor, "info", {"focal_length_percentiles": [600.0] * 5})
     values = Parameters(lidars=("roof",), cameras=("left",))
     poses = FixedExtrinsics(
@@ -197,12 +199,12 @@ def test_what_differs_names_the_sensor_where_there_are_several(monkeypatch, cali
     assert "set roof.intensity_scale to 0.000333" in intensity
 
 
-def test_a_cloud_without_frame_is_told(process):
+def test_a_cloud_without_a_frame_id_gives_a_warning(process):
     _, (warning,) = process(CLOUD, (128, 64), frame="", times=2)
     assert "header.frame_id" in warning and "set output_frame" in warning
 
 
-def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(process):
+def test_a_cloud_in_another_frame_than_the_calibration_gives_a_warning_with_both_names(process):
     counters, (warning,) = process(CLOUD, (128, 64), frame="velodyne")
     assert "'velodyne'" in warning and "'roof'" in warning and "lidar.frame_id" in warning
     assert counters["mode"] == "fused"
@@ -210,7 +212,7 @@ def test_a_cloud_in_another_frame_than_the_calibrations_is_told_with_both_names(
 
 @pytest.mark.parametrize("with_info", [True, False])
 def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, start, with_info):
-    """It gives what a camera without distortion gives that has its P for K."""
+    """The sample equals that of a camera without distortion whose K is this P."""
     pixels = np.random.default_rng(3).integers(0, 256, (64, 128, 3), np.uint8)
     plain = replace(
         calibration.camera,
@@ -247,7 +249,7 @@ def test_a_rectified_image_is_not_rectified_again(calibration, extrinsics, start
     assert (wrong.image != expected.image).any()
 
 
-def test_a_size_for_which_the_network_cannot_be_made_ready_is_told_and_the_lidar_goes_on(
+def test_clouds_are_processed_alone_if_the_network_cannot_prepare_for_an_image_size(
     process, monkeypatch
 ):
     def fails(self, size):
@@ -329,7 +331,7 @@ def test_a_frame_on_which_the_network_fails_is_counted_and_the_next_one_is_publi
 @pytest.mark.parametrize(
     ("label_sets", "warnings"), [(BlindPredictor.label_sets, [NO_BOXES]), ({}, [])]
 )
-def test_missing_boxes_are_warned_of_if_the_checkpoint_detects_any(
+def test_missing_boxes_give_a_warning_if_the_checkpoint_detects_boxes(
     calibration, extrinsics, start, monkeypatch, label_sets, warnings
 ):
     class FindsNoBoxes(BlindPredictor):
@@ -363,7 +365,7 @@ def test_a_frame_without_result_counts_as_dropped_and_not_as_degraded(extrinsics
     assert (counts.published, counts.dropped, counts.degraded) == (0, {"inference_error": 1}, {})
 
 
-def test_a_frame_whose_timing_cannot_be_published_is_published(extrinsics, start):
+def test_a_frame_is_published_even_if_its_timing_cannot_be(extrinsics, start):
     rig, cloud = start(BlindPredictor(), extrinsics), encode_cloud(CLOUD, Header(frame_id="roof"))
     rig.queue.tune(0.0, 0.0, process_unmatched=True)
     rig.timing_fails = True

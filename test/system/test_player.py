@@ -28,7 +28,7 @@ from bev_semseg_ros.ros.bag.player import Player
 from bev_semseg_ros.ros.convert.message import stamp_ns
 
 HAS_TF2_MSGS = importlib.util.find_spec("tf2_msgs") is not None
-RATE = 0.1  # 1 Hz: every frame must come out, on a busy machine, too
+RATE = 0.1  # 1 Hz: even a busy machine must process every frame
 
 
 @pytest.fixture(
@@ -44,7 +44,7 @@ def played(request, node, peers, tmp_path_factory):
     peer.stamp = stamp
     arguments = ("--rate", str(RATE), "--log", str(folder / "log"), "--for", "/perception")
     with Process("play", str(folder / "bag"), *arguments) as player:
-        # It collects results meanwhile.
+        # Meanwhile, the peer collects results.
         peer.spin_until(lambda: player.has_ended, what="the end of the player")
         assert player.wait() == 0
     peer.spin_until(
@@ -72,7 +72,7 @@ def make_node(peer):
         yield make
 
 
-def test_every_pair_comes_out_of_the_node(played):
+def test_the_node_gives_a_result_for_every_pair(played):
     _, _, peer = played
     stamps = [stamp_ns(m.header.stamp) for m in peer.received["timing"]]
     assert {START + STEP * index for index in range(COUNT)} <= set(stamps)
@@ -115,14 +115,14 @@ def test_ctrl_c_under_launch_reaches_the_player_twice_and_ends_it_quietly(tmp_pa
     peer.stamp = stamp
     with Process("play", str(tmp_path / "bag"), "--loop", "--wait", "0") as player:
         player.wait_for("playing anyway")
-        while not player.has_ended:  # signals that still wait are one
+        while not player.has_ended:  # several pending signals count as one
             player.interrupt()
             time.sleep(0.01)
         assert player.wait() == 0 and '"sent"' in player.lines[-1]
         assert not any("Traceback" in line or "interrupted" in line for line in player.lines)
 
 
-def test_late_subscribers_get_every_message_of_a_topic_that_keeps_them(tmp_path, peer, make_node):
+def test_late_subscribers_get_every_message_of_a_latched_topic(tmp_path, peer, make_node):
     from rclpy.qos import DurabilityPolicy, QoSProfile
     from rclpy.serialization import serialize_message
     from sensor_msgs.msg import CameraInfo
@@ -176,7 +176,7 @@ def subscribe(node) -> None:
 
 
 def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
-    """A node that cannot be asked is taken as it is."""
+    """A node without parameter services cannot be asked; its subscription is enough."""
     subscribe(make_node("viewer"))
     wanted = make_node("wanted", start_parameter_services=False)
     assert player.wait_for_subscribers(10) and not player.wait_for_subscribers(2, "/car/wanted")
@@ -184,7 +184,7 @@ def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
     assert player.wait_for_subscribers(10, "/car/wanted")
 
 
-def test_a_node_that_hears_tf_alone_is_not_played_to_because_it_is_not_active(tmp_path, make_node):
+def test_the_player_does_not_play_to_an_inactive_node_that_only_listens_to_tf(tmp_path, make_node):
     from geometry_msgs.msg import TransformStamped
 
     typestore = get_typestore(Stores.ROS2_JAZZY)

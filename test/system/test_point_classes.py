@@ -73,7 +73,7 @@ def node(peer):
     node.destroy_node()
 
 
-def test_the_node_publishes_what_the_predictor_says_in_each_clouds_order_and_frame(node, peer):
+def test_published_classes_equal_the_predictors_in_the_order_and_frame_of_each_cloud(node, peer):
     process, subscribe = node
     messages = {
         name: encode_cloud(cloud, Header(frame_id=f"{name}_lidar"))
@@ -95,7 +95,7 @@ def test_the_node_publishes_what_the_predictor_says_in_each_clouds_order_and_fra
     assert (expected["roof"].labels[::7] == 255).all()
 
 
-def test_nothing_is_published_of_a_lidar_that_nobody_listens_to(node, peer, monkeypatch):
+def test_nothing_is_published_for_a_lidar_without_a_subscriber(node, peer, monkeypatch):
     process, subscribe = node
     received = subscribe("rear/point_segmentation")
     process({name: encode_cloud(cloud, Header()) for name, cloud in clouds().items()})

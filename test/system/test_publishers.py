@@ -39,7 +39,7 @@ BOXES = Boxes([[5, 0, 1]], [[4, 2, 1.5]], [0.3], [0], [0.9])
 
 @pytest.fixture
 def outputs(peer):
-    """(publishers of a node, their messages by topic, subscribe(topic)) of the peer's context."""
+    """(publishers of a node, their messages by topic, subscribe(topic)) in the peer's context."""
     node = rclpy.create_node("outputs", context=peer.node.context)
     outputs, received, subscriptions = Publishers(node, LABEL_SETS, Health()), {}, []
 
@@ -63,7 +63,7 @@ def outputs(peer):
 
 
 def prediction(calibration, topic: str) -> tuple[Prediction, np.ndarray | None]:
-    """(prediction, image) that lack whatever `topic` does not need: using it would be an error."""
+    """Return (prediction, image) without what `topic` does not need: using that would fail."""
     return Prediction.of(
         BOXES if topic in OF_BOXES else None,
         MASK,
@@ -74,7 +74,7 @@ def prediction(calibration, topic: str) -> tuple[Prediction, np.ndarray | None]:
 
 
 @pytest.mark.parametrize("topic", OF_FRAMES)
-def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, topic):
+def test_only_outputs_with_a_subscriber_are_computed(outputs, peer, calibration, topic):
     publisher, received, subscribe = outputs
     subscribe(topic)
     found, image = prediction(calibration, topic)
@@ -90,7 +90,7 @@ def test_only_what_somebody_listens_to_is_computed(outputs, peer, calibration, t
 
 
 @pytest.mark.parametrize("topic", ["~/bev/drivable_area", "~/bev/points"])
-def test_a_map_is_made_once_somebody_listens(outputs, peer, topic):
+def test_a_map_is_made_only_for_a_subscriber(outputs, peer, topic):
     publisher, received, subscribe = outputs
     made = []
 
@@ -111,7 +111,7 @@ def test_a_map_is_made_once_somebody_listens(outputs, peer, topic):
     assert len(made) == 2 and received[topic][0].header.frame_id == "roof"
 
 
-def test_without_listeners_nothing_is_computed(outputs, calibration):
+def test_nothing_is_computed_without_subscribers(outputs, calibration):
     found, _ = prediction(calibration, "")
     outputs[0].publish(
         found,
@@ -124,7 +124,7 @@ def test_without_listeners_nothing_is_computed(outputs, calibration):
     outputs[0].publish_timing(Header(), {})
 
 
-def test_timing_is_published_to_those_who_listen(outputs, peer):
+def test_timing_is_published_to_its_subscribers(outputs, peer):
     publisher, received, subscribe = outputs
     subscribe("~/timing")
     publisher.publish_timing(Header(frame_id="roof"), {"mode": "fused", "network_ms": 1.0})
@@ -136,7 +136,7 @@ def test_timing_is_published_to_those_who_listen(outputs, peer):
     }
 
 
-def test_a_stage_is_published_to_those_who_listen_to_it_and_no_other_is_needed(outputs, peer):
+def test_a_stage_is_published_even_if_the_timing_lacks_the_others(outputs, peer):
     publisher, received, subscribe = outputs
     subscribe("~/debug/network_ms")
     publisher.publish_timing(Header(), {"network_ms": 12.5})
@@ -152,7 +152,7 @@ def test_a_stage_is_published_to_those_who_listen_to_it_and_no_other_is_needed(o
         ("~/bev/label_info", LABEL_SETS["bev_segmentation"].classes),
     ],
 )
-def test_the_meaning_of_the_class_numbers_reaches_those_who_come_later(outputs, peer, topic, names):
+def test_label_info_reaches_late_subscribers(outputs, peer, topic, names):
     publisher, received, subscribe = outputs
     by_class = ClassParameters.defaults(LABEL_SETS["detection"].classes)
     publisher.publish_label_info(Parameters(score_threshold=0.25, by_class=by_class))
@@ -165,8 +165,8 @@ def test_the_meaning_of_the_class_numbers_reaches_those_who_come_later(outputs, 
     assert info.threshold == (0.25 if topic == "~/label_info" else 0)
 
 
-def test_what_is_not_installed_is_absent_and_the_rest_is_published(outputs, monkeypatch):
-    monkeypatch.setitem(sys.modules, "vision_msgs", None)  # as if it were not
+def test_topics_of_missing_packages_are_absent_and_the_rest_is_published(outputs, monkeypatch):
+    monkeypatch.setitem(sys.modules, "vision_msgs", None)  # as if it were not installed
     monkeypatch.setitem(sys.modules, "vision_msgs.msg", None)
     node = rclpy.create_node("without_vision_msgs", context=outputs[0]._node.context)
     bare = Publishers(node, LABEL_SETS, Health())

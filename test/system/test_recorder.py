@@ -1,4 +1,4 @@
-"""What the recorder counts, and what it says of a node that fails."""
+"""What the recorder counts, and how it reports a node that fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LABELS = load_label_set("boxes_4")
 
 
 def recording(sent: int, complete: int, last: dict[str, str], received: int = 10**9) -> Recording:
-    """`sent` pairs of which the first `complete` came out; the last of them with these counters."""
+    """Return `sent` pairs; the first `complete` have results, the last of them with `last`."""
     results = {
         stamp: Result(Boxes.empty(), np.zeros((1, 1)), {"mode": "fused"}, stamp)
         for stamp in range(complete)
@@ -47,22 +47,22 @@ def recording(sent: int, complete: int, last: dict[str, str], received: int = 10
         ),
     ],
 )
-def test_in_is_out_and_dropped(last, dropped):
+def test_every_pair_is_either_complete_or_counted_as_dropped(last, dropped):
     found = recording(10, 7, last)
     assert found.dropped == dropped and len(found.complete) + sum(dropped.values()) == 10
 
 
-def test_a_lost_timing_does_not_take_the_nodes_counters_with_it():
+def test_a_lost_timing_does_not_lose_the_counters_of_the_node():
     found = recording(10, 7, {"dropped/overwritten": "2"})
     found.results[8] = Result(Boxes.empty(), received=2 * 10**9)
     assert found.dropped == {"overwritten": 2, "transport": 1}
 
 
-def test_nothing_received_is_all_transport():
+def test_pairs_without_any_result_count_as_lost_in_transport():
     assert recording(4, 0, {}).dropped == {"transport": 4}
 
 
-def test_a_node_that_sees_no_images_is_complete_without_masks():
+def test_a_recording_of_a_node_without_images_is_complete_without_masks():
     found = recording(2, 1, {"mode": "lidar_only"})
     found.results[0].mask = None
     found.results[1] = Result(Boxes.empty(), timing={"mode": "lidar_only"})
@@ -71,7 +71,7 @@ def test_a_node_that_sees_no_images_is_complete_without_masks():
     assert list(found.complete) == [0, 1] and found.is_all_there
 
 
-def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
+def test_a_node_that_does_not_start_is_reported_with_its_own_message(tmp_path):
     (tmp_path / "bag").mkdir()
     save_calibration(Calibration.of(np.eye(4)), tmp_path / "bag" / "calibration.yaml")
     before = dict(os.environ)
@@ -80,7 +80,7 @@ def test_a_node_that_does_not_start_is_told_in_its_own_words(tmp_path):
     assert os.environ == before
 
 
-def test_nothing_is_played_before_the_nodes_results_can_be_heard():
+def test_nothing_is_played_before_the_results_of_the_node_can_be_received():
     """A recorder that DDS has not yet matched would lose the first results of a drive."""
     with (
         reserve_domain() as empty_domain,
@@ -95,7 +95,7 @@ def test_nothing_is_played_before_the_nodes_results_can_be_heard():
 
 
 def test_a_result_that_cannot_be_read_is_an_error_and_no_lost_message():
-    """It ended the recorder's thread, and all that came later counted as lost by the transport."""
+    """It must not end the recorder's thread, or all later results would count as lost."""
     with reserve_domain() as domain:
         context = Context()
         rclpy.init(args=[], context=context, domain_id=domain.number)

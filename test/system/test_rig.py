@@ -1,4 +1,4 @@
-"""The same scene through another rig: no calibration file, lidar upside down, JPEG images."""
+"""The same scene with another rig: no calibration file, lidar upside down, compressed images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bev_semseg_ros.ros.convert.markers import boxes_from_markers
 from bev_semseg_ros.ros.input.extrinsics import pose_matrix
 
 NAMESPACE = "/rig"
-LIDAR = [0.7, -0.2, 1.4, 3.1, 0.4, -2.0]  # in the vehicle's frame, whose z = -0.5 is the ground
+LIDAR = [0.7, -0.2, 1.4, 3.1, 0.4, -2.0]  # in the frame of the vehicle; the ground is at z = -0.5
 CAMERA = [
     0.7 + 0.3,
     -0.2,
@@ -23,7 +23,7 @@ CAMERA = [
     0.0,
     0.0,
     0.0,
-]  # as the calibration has it, seen from below the lidar
+]  # relative to the lidar, as in the calibration
 POINTS = (
     np.random.default_rng(1).uniform((2, -8, 0.1, 0), (18, 8, 1.9, 1), (500, 4)).astype(np.float32)
 )  # ego frame
@@ -86,7 +86,7 @@ def send_compressed(rig, message_of=compressed) -> int:
 
 
 def test_boxes_do_not_depend_on_how_the_lidar_is_mounted(rig, node, peer, calibration):
-    """Against `node`, whose lidar stands upright in a file; the boxes of both in the ego frame."""
+    """Compare with `node`, whose lidar is upright in a calibration file, in the ego frame."""
     peer.connect()
     peer.next_stamp()
     upright = peer.result(
@@ -111,7 +111,7 @@ def test_jpeg_is_decoded_too(rig):
     )
 
 
-def test_a_format_that_cannot_be_decoded_leaves_the_cloud_and_is_named(rig):
+def test_an_image_that_cannot_be_decoded_is_reported_and_its_cloud_is_used(rig):
     def webp(image) -> CompressedImage:
         message = compressed(image)
         message.format, message.data[:4] = "webp", type(message.data)("B", b"RIFF")
@@ -123,8 +123,8 @@ def test_a_format_that_cannot_be_decoded_leaves_the_cloud_and_is_named(rig):
     rig[0].wait_for("compressed image of format 'webp': neither JPEG nor PNG", after=before)
 
 
-def test_intrinsics_that_are_not_there_end_the_node_with_one_clear_line(start_node):
-    """What the sources of extrinsics refuse, test/ros/input/extrinsics holds."""
+def test_missing_intrinsics_end_the_node_with_one_clear_line(start_node):
+    """test/ros/input/extrinsics tests what the sources of extrinsics refuse."""
     process = start_node(
         "-r",
         "__ns:=/nowhere",

@@ -30,7 +30,7 @@ def mounted(yaw: float, size: tuple[int, int]) -> Camera:
 
 @pytest.fixture(scope="module")
 def rig() -> Calibration:
-    """Two lidars, and three cameras of which one has another size."""
+    """Return a rig of two lidars and three cameras, of which one has another image size."""
     return Calibration(
         {
             "roof": LidarMount(transform(None, (0, 0, 1.9)), "roof"),
@@ -76,13 +76,13 @@ def peer(process, rig):
 
 
 def complete(peer: RigPeer) -> dict[str, str]:
-    """Send all sensors' messages of a moment and return the timing of its frame."""
+    """Send the messages of all sensors for a moment and return the timing of its frame."""
     stamp = peer.next_stamp()
     peer.send(stamp, peer.streams)
     return peer.timing(stamp)
 
 
-def test_the_node_answers_as_the_predictor_does_offline(peer, rig, checkpoint_file):
+def test_results_of_the_node_equal_those_of_the_predictor_offline(peer, rig, checkpoint_file):
     stamp = peer.next_stamp()
     peer.send(stamp, peer.streams)
     timing = peer.timing(stamp)
@@ -101,7 +101,7 @@ def predict_offline(
     motion: EgoMotion | None = None,
     seconds: dict[str, float] | None = None,
 ) -> Prediction:
-    """Predict what the peer sends of a moment; `seconds` are the lidars' delays, by name."""
+    """Predict from what the peer sends for a moment; `seconds` has the lidars' delays by name."""
     predictor = Predictor.load(checkpoint_file, "cpu", "fp32", "torch", num_threads=1)
     lidars = {
         name: LidarScan(
@@ -168,13 +168,13 @@ def change(before: dict[str, str], after: dict[str, str], key: str) -> int:
 
 
 def check_accounts(peer: RigPeer, before: dict[str, str], after: dict[str, str], sent) -> None:
-    """Every message is in a published frame or was dropped for a cause that names its stream.
+    """Check that each message was published, or dropped for a cause that names its stream.
 
     Args:
-        peer: Sent them.
+        peer: The sender of the messages.
         before: The counters before the first one.
-        after: The counters after the last one, when nothing waits.
-        sent: How many of each stream.
+        after: The counters after the last one, when no message waits.
+        sent: The number of messages of each stream.
     """
     published = change(before, after, "published")
     for stream in peer.streams:
@@ -192,7 +192,7 @@ def check_accounts(peer: RigPeer, before: dict[str, str], after: dict[str, str],
 @pytest.mark.parametrize(
     "stream", ["roof/points", "bumper/points", "front/image", "left/image", "right/image"]
 )
-def test_a_stopped_sensor_is_missing_by_its_name_and_the_others_go_on(peer, process, stream):
+def test_a_stopped_sensor_is_counted_by_its_name_and_the_others_go_on(peer, process, stream):
     before = complete(peer)
     rest = [each for each in peer.streams if each != stream]
     sent = dict.fromkeys(peer.streams, 0)
@@ -219,7 +219,7 @@ def test_a_late_message_is_left_out_and_counted_by_its_sensor(peer, stream):
     stamp = peer.next_stamp()
     peer.send(stamp, [each for each in peer.streams if each != stream])
     assert change(before, peer.timing(stamp), f"degraded/no_{stream}") == 1
-    peer.send(stamp, [stream])  # its frame is out
+    peer.send(stamp, [stream])  # its frame is already published
     peer.settle()
     after = complete(peer)
     assert change(before, after, f"dropped/late_{stream}") == 1
@@ -324,7 +324,7 @@ def test_a_camera_that_the_calibration_lacks_is_an_error_that_names_it(
     assert any("rear" in line for line in process.lines)
 
 
-def test_a_name_that_is_no_part_of_a_topic_is_refused(start_node, calibration_path):
+def test_a_sensor_name_that_is_invalid_in_a_topic_is_refused(start_node, calibration_path):
     process = start_node(
         "-r", "__ns:=/misnamed", calibration=calibration_path, cameras="['front-left']"
     )

@@ -1,4 +1,4 @@
-"""A node to which nothing comes says why."""
+"""A node that receives nothing says why."""
 
 import pytest
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -7,7 +7,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 @pytest.fixture(scope="module")
 def silent(start_node):
-    """A node that insists on reliable publishers and waits for a clock nobody publishes."""
+    """Return a node that requires reliable publishers and a clock that nobody publishes."""
     process = start_node("-r", "__ns:=/silent", reliability="reliable", use_sim_time="true")
     process.wait_for("READY")
     return process
@@ -20,7 +20,9 @@ def test_a_topic_without_publisher_is_named_though_simulated_time_stands_still(s
 def test_a_publisher_whose_qos_cannot_match_is_named_with_the_setting(silent, peer):
     offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = peer.node.create_publisher(PointCloud2, "/silent/points", offered)
-    line = silent.wait_for("QoS cannot match on /silent/points: /peer")  # its name comes later
+    line = silent.wait_for(
+        "QoS cannot match on /silent/points: /peer"
+    )  # known later than the topic
     peer.node.destroy_publisher(publisher)
     assert (
         "/peer offers best effort, but reliable is requested; set reliability to auto or "
@@ -35,7 +37,7 @@ def test_a_topic_of_another_type_is_named(silent, peer):
     assert "expected sensor_msgs/msg/PointCloud2" in line
 
 
-def test_images_that_come_compressed_are_found_with_the_setting(silent, peer):
+def test_compressed_images_are_reported_with_the_setting_to_use(silent, peer):
     publisher = peer.node.create_publisher(CompressedImage, "/silent/image/compressed", 1)
     line = silent.wait_for("/peer publishes /silent/image/compressed")
     peer.node.destroy_publisher(publisher)
@@ -45,9 +47,11 @@ def test_images_that_come_compressed_are_found_with_the_setting(silent, peer):
     )
 
 
-def test_a_camera_info_that_was_published_before_the_node_came_is_spoken_of(silent, peer):
+def test_a_camera_info_that_may_have_been_published_before_the_node_started_is_reported(
+    silent, peer
+):
     publisher = peer.node.create_publisher(CameraInfo, "/silent/camera_info", 1)
-    line = silent.wait_for("durability transient_local")  # not before some seconds without any
+    line = silent.wait_for("durability transient_local")  # after some seconds without one
     peer.node.destroy_publisher(publisher)
     assert "nothing has come on /silent/camera_info yet, which /peer publishes" in line
     first = next(line for line in silent.lines if "nothing has come on /silent/camera_info" in line)

@@ -21,8 +21,8 @@ from bev_semseg_ros.ros.parameters.parameters import Parameters
 from bev_semseg_ros.ros.synchronizer import Synchronizer
 
 
-def test_on_an_error_no_subscription_is_left(peer):
-    """The second of three fails: the first one received messages for ever."""
+def test_no_subscription_is_left_after_an_error(peer):
+    """If the second of three fails, the first one must not remain and receive messages."""
     calls = []
 
     def guard(callback):
@@ -78,7 +78,7 @@ def test_a_subscription_that_could_not_be_made_is_made_the_next_time(peer, liste
     peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
-def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):
+def test_a_subscription_keeps_its_reliability_while_its_publisher_is_away(peer, listen):
     source, _ = listen(PointCloud2)
     publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
     peer.spin_until(lambda: peer.node.count_publishers(source.topic))
@@ -91,9 +91,7 @@ def test_a_publisher_that_comes_back_finds_what_it_left(peer, listen):
 
 
 @pytest.mark.parametrize("setting", ["auto", "best_effort", "reliable"])
-def test_a_camera_info_that_was_published_once_and_kept_is_received_whatever_the_reliability(
-    peer, listen, setting
-):
+def test_a_latched_camera_info_is_received_whatever_the_reliability(peer, listen, setting):
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)
     publisher.publish(CameraInfo())
@@ -106,7 +104,7 @@ def test_a_camera_info_that_was_published_once_and_kept_is_received_whatever_the
     peer.spin_until(lambda: not peer.node.count_publishers("/inputs/CameraInfo"))
 
 
-def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
+def test_camera_infos_of_a_best_effort_publisher_are_received(peer, listen):
     offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", offered)
     peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
@@ -118,7 +116,7 @@ def test_a_best_effort_publisher_of_camera_infos_is_heard(peer, listen):
     peer.node.destroy_publisher(publisher)
 
 
-def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
+def test_a_publisher_with_incompatible_qos_is_named_even_if_another_one_matches(peer):
     health = Health()
     source = Subscription(
         peer.node, PointCloud2, "/inputs/two", "reliable", lambda _: None, health, name="points"
@@ -142,7 +140,7 @@ def test_a_publisher_that_cannot_be_heard_is_named_though_another_one_is(peer):
 
 
 @pytest.mark.parametrize("policy", [ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT])
-def test_messages_that_newer_ones_replaced_before_they_were_taken_are_counted(peer, listen, policy):
+def test_messages_replaced_by_newer_ones_before_they_were_taken_are_counted(peer, listen, policy):
     publisher = peer.node.create_publisher(
         PointCloud2, "/inputs/PointCloud2", QoSProfile(depth=1, reliability=policy)
     )
@@ -159,9 +157,7 @@ def test_messages_that_newer_ones_replaced_before_they_were_taken_are_counted(pe
     peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
-def test_messages_of_two_publishers_and_of_one_that_begins_again_are_not_taken_for_lost(
-    peer, listen
-):
+def test_messages_of_changing_publishers_are_not_counted_as_lost(peer, listen):
     source, messages = listen(PointCloud2)
 
     def publish(count: int, *publishers) -> None:
@@ -187,7 +183,7 @@ def test_messages_of_two_publishers_and_of_one_that_begins_again_are_not_taken_f
     peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
-def test_a_leading_slash_of_ros_1_in_a_frame_id_is_taken_off_as_tf2_wants_it(peer, listen):
+def test_a_leading_slash_of_ros_1_in_a_frame_id_is_removed(peer, listen):
     source, messages = listen(PointCloud2)
     publisher = peer.node.create_publisher(PointCloud2, source.topic, 1)
     source.follow()
@@ -201,7 +197,7 @@ def test_a_leading_slash_of_ros_1_in_a_frame_id_is_taken_off_as_tf2_wants_it(pee
     peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
 
 
-def test_durability_that_cannot_match_is_named_until_the_subscription_follows(peer, listen):
+def test_an_incompatible_durability_is_reported_until_the_subscription_adapts(peer, listen):
     kept = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     made = [peer.node.create_publisher(CameraInfo, "/inputs/CameraInfo", kept)]
     peer.spin_until(lambda: peer.node.count_publishers("/inputs/CameraInfo") == 1)
@@ -217,7 +213,7 @@ def test_durability_that_cannot_match_is_named_until_the_subscription_follows(pe
 
 @pytest.fixture
 def filters(monkeypatch):
-    """The module of message_filters's filters, which the subscriptions use."""
+    """Return the module message_filters; the subscriptions use its filter."""
     filters = pytest.importorskip("message_filters")
     monkeypatch.setattr(subscriptions, "SimpleFilter", filters.SimpleFilter)
     return filters
@@ -245,7 +241,7 @@ def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(
 
 
 def test_two_cameras_that_are_swapped_by_remapping_keep_their_intrinsics():
-    """The images were remapped twice, to the other camera, and the camera_infos once."""
+    """Images must not be remapped twice, which would bring back their own camera."""
     rules = [
         part
         for camera, other in (("left", "right"), ("right", "left"))
@@ -282,7 +278,7 @@ def test_two_cameras_that_are_swapped_by_remapping_keep_their_intrinsics():
 def test_two_inputs_that_a_copied_remapping_put_on_one_topic_are_named(
     peer, cameras, remapped, said
 ):
-    """Of two types rcl said "invalid allocator"; of one type a sensor was used twice in silence."""
+    """Otherwise, rcl reports "invalid allocator" for two types, and nothing at all for one."""
     rules = [part for pair in remapped.items() for part in ("-r", ":=".join(pair))]
     options = ["--ros-args", "-r", "__ns:=/copied", *rules]
     node = rclpy.create_node("copied", context=peer.node.context, cli_args=options)

@@ -1,4 +1,4 @@
-"""Transitions that fail, in a node in this process: it says why, and can work again."""
+"""Transitions that fail: the node (in this process) says why, and can work again."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def state(node: Perception) -> str:
 
 
 def take(node: Perception, *steps: str) -> TransitionCallbackReturn:
-    """The result of the last of these transitions."""
+    """Trigger these transitions and return the result of the last one."""
     return [getattr(node, f"trigger_{step}")() for step in steps][-1]
 
 
@@ -72,14 +72,14 @@ def test_a_transition_that_fails_says_why_and_leaves_a_node_that_works(
     assert take(node, *remaining) == TransitionCallbackReturn.SUCCESS and state(node) == "active"
 
 
-def test_cleanup_forgets_the_network_and_configure_says_how_long_it_took(node, capfd):
+def test_cleanup_frees_the_network_and_configure_reports_its_duration(node, capfd):
     take(node, "configure", "activate", "deactivate")
     assert "warmed up in" in capfd.readouterr().err and node._configuration is not None
     take(node, "cleanup")
     assert node._configuration is None
 
 
-def test_of_a_rigs_calibration_the_node_uses_the_lidar_and_the_camera(
+def test_the_node_uses_the_default_lidar_and_camera_of_a_rigs_calibration(
     node, calibration, tmp_path, capfd
 ):
     rear = LidarMount(calibration.ego_from_lidar, "rear_lidar")

@@ -1,4 +1,4 @@
-"""Images as large as real ones come through DDS, which its own settings would silently drop."""
+"""Images of realistic size get through DDS, whose defaults would silently drop them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NAMESPACE = "/large"
 SIZE = (1920, 1208)
 COUNT = 8
 QUESTIONS = 5  # to the node after an image without a result
-PAUSE = 1.0  # seconds before each question; only an image that is lost or late costs so much
+PAUSE = 1.0  # seconds before each question; only lost or late images take so long
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def large(start_node, peers, calibration, tmp_path_factory):
 
 
 def test_best_effort_images_of_full_size_come_through(large):
-    """Without the profile, and with one that Fast DDS cannot read, few of them do."""
+    """Without the profile, or with one that Fast DDS cannot read, few of them do."""
     process, peer = large
     pixels = np.zeros((*SIZE[::-1], 3), np.uint8)
     publisher = peer.node.create_publisher(
@@ -61,8 +61,8 @@ def test_best_effort_images_of_full_size_come_through(large):
 def comes_through(peer, publisher, pixels: np.ndarray) -> bool:
     """Publish an image; return False if it is lost.
 
-    It is lost if its result is missing although the node has answered QUESTIONS that were asked
-    later. A busy machine delays both.
+    It is lost if its result is missing although the node has answered QUESTIONS requests that were
+    sent later. A busy machine delays both.
     """
     stamp = peer.next_stamp()
     publisher.publish(encode_image(pixels, "rgb8", peer.header("front")))

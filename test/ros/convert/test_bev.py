@@ -1,4 +1,4 @@
-"""Maps of the bird's-eye view as messages, in the frame of a tilted lidar off the middle."""
+"""BEV maps as messages, in the frame of a tilted lidar that is not above the ego origin."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HEADER.stamp.sec = 7
 
 
 def a_map() -> BevMap:
-    """Return five rows of three cells of 0.4 m: unknown but for four of them."""
+    """Return five rows of three cells of 0.4 m, of which only four are known."""
     classes = np.full((5, 3), MASK_IGNORED, np.uint8)
     classes[0, 0], classes[2, 1], classes[4, 0], classes[4, 2] = ROAD, MARKING, VEHICLE, ROAD
     return BevMap(classes, -1.2, -0.8, 0.4, BEV)
@@ -79,7 +79,7 @@ def test_a_map_without_a_known_cell_is_an_empty_cloud_and_an_unknown_area() -> N
     assert set(encode_drivable_area(nothing, LIDAR_FROM_EGO, HEADER).data) == {-1}
 
 
-def test_a_label_set_without_a_road_says_nothing_about_where_one_can_drive() -> None:
+def test_a_label_set_without_a_road_gives_an_unknown_drivable_area() -> None:
     labels = LabelSet("streets", ("street", "grass"), np.zeros((2, 3), np.uint8))
     found = BevMap(np.zeros((5, 3), np.uint8), -1.2, -0.8, 0.4, labels)
     assert set(encode_drivable_area(found, LIDAR_FROM_EGO, HEADER).data) == {-1}

@@ -1,4 +1,4 @@
-"""CameraInfo to Camera and back: models, regions, rectified images, and broken ones."""
+"""CameraInfo to Camera and back: models, regions, rectified images, and broken messages."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_binned_region_shows_the_same_directions():
     np.testing.assert_allclose(camera.matrix @ direction, (0, 0, 1), atol=1e-12)
 
 
-def test_binning_of_one_is_none():
+def test_a_binning_of_one_changes_nothing():
     assert decode_camera(info(binning_x=1), np.eye(4)).size == (640, 400)
 
 
@@ -130,7 +130,9 @@ def test_a_rectified_image_needs_p():
         ("never", "/image_rect", False),
     ],
 )
-def test_rectified_images_are_known_by_their_names_unless_told(setting, topic, expected):
+def test_rectified_images_are_recognised_by_their_topic_unless_set_by_parameter(
+    setting, topic, expected
+):
     assert shows_rectified(setting, topic) == expected
 
 
@@ -159,13 +161,13 @@ def test_an_unusable_camera_info_is_refused_with_the_reason(changes, reason):
 
 
 class Notes(list):
-    """What a decoder assumed."""
+    """Collects what a decoder assumed."""
 
     def __call__(self, text: str, remedy: str) -> None:
         self.append(f"{text}; {remedy}")
 
 
-def test_without_a_size_that_of_the_image_is_taken():
+def test_a_camera_info_without_a_size_takes_that_of_the_image():
     notes = Notes()
     message = info(width=0, height=0)
     camera = decode_camera(message, np.eye(4), image_size=(640, 400), note=notes)
@@ -176,7 +178,7 @@ def test_without_a_size_that_of_the_image_is_taken():
     ]
 
 
-def test_without_a_size_the_image_is_the_binned_one():
+def test_without_a_size_the_image_is_taken_as_binned():
     camera = decode_camera(
         info(width=0, height=0, binning_x=2, binning_y=2), np.eye(4), image_size=(320, 200)
     )
@@ -184,12 +186,12 @@ def test_without_a_size_the_image_is_the_binned_one():
 
 
 def test_without_a_size_an_image_of_another_resolution_is_refused():
-    """K is of 640 x 400 pixels, and nothing says by how much it must be scaled."""
+    """K belongs to 640 x 400 pixels, and nothing says by how much it must be scaled."""
     with pytest.raises(ValueError, match=r"not set, and for the size of the image the principal"):
         decode_camera(info(width=0, height=0), np.eye(4), image_size=(1920, 1200))
 
 
-def test_without_a_size_a_region_of_the_image_s_size_is_the_image():
+def test_without_a_size_a_region_of_the_size_of_the_image_is_used():
     message = with_region(info(width=0, height=0), 100, 50, 400, 300)
     camera = decode_camera(message, np.eye(4), image_size=(400, 300))
     assert camera.size == (400, 300) and camera.matrix[0, 2] == 220
@@ -199,7 +201,7 @@ def test_without_a_size_a_region_of_the_image_s_size_is_the_image():
     "region", [(0, 0, 1280, 800), (300, 50, 640, 400), (100, 50, 400, 300)], ids=str
 )
 def test_a_region_is_ignored_if_the_image_shows_the_whole_view(region):
-    """It may lie beyond the image: drivers give that of another resolution, or do not crop."""
+    """It may exceed the image: drivers send that of another resolution, or do not crop."""
     notes = Notes()
     message = with_region(info(), *region)
     camera = decode_camera(message, np.eye(4), image_size=(640, 400), note=notes)
@@ -207,26 +209,26 @@ def test_a_region_is_ignored_if_the_image_shows_the_whole_view(region):
     assert "the image of 640 x 400 pixels shows the whole view: roi is ignored" in notes[0]
 
 
-def test_a_smaller_copy_of_the_whole_view_shows_no_region_beyond_it():
+def test_a_region_beyond_the_image_is_ignored_for_a_smaller_copy_of_the_whole_view():
     message = with_region(info(), 0, 0, 1280, 800)
     assert decode_camera(message, np.eye(4), image_size=(320, 200)).size == (640, 400)
 
 
-def test_a_region_beyond_the_image_is_refused_if_the_image_is_neither():
+def test_a_region_beyond_the_sensor_is_refused_if_the_image_is_not_the_whole_view():
     with pytest.raises(
         ValueError, match=r"roi of 400 x 300 at \(300, 50\).*the image is 400 x 300"
     ):
         decode_camera(with_region(info(), 300, 50, 400, 300), np.eye(4), image_size=(400, 300))
 
 
-def test_a_binning_beyond_the_image_is_refused_with_a_region_as_without():
+def test_a_binning_beyond_the_image_is_refused_with_and_without_a_region():
     for message in (info(binning_x=641), with_region(info(binning_x=641), 0, 0, 9000, 9000)):
         with pytest.raises(ValueError, match="camera_info: the"):
             decode_camera(message, np.eye(4), image_size=(640, 400))
 
 
 @pytest.mark.parametrize("matrix", [np.zeros(9), np.eye(3).ravel()], ids=["zeros", "identity"])
-def test_without_k_p_is_taken(matrix):
+def test_p_is_used_if_k_is_not_set(matrix):
     notes = Notes()
     message = info(k=matrix.tolist(), d=[0.0] * 5)
     camera = decode_camera(message, np.eye(4), note=notes)
@@ -234,7 +236,7 @@ def test_without_k_p_is_taken(matrix):
     assert notes == ["K is not set: P is used instead; let the driver publish K, too"]
 
 
-def test_without_k_d_cannot_be_used():
+def test_d_cannot_be_used_without_k():
     with pytest.raises(ValueError, match=r"K is not set, and D cannot .*rectified to always"):
         decode_camera(info(k=[0.0] * 9), np.eye(4))
     seen = decode_camera(info(k=[0.0] * 9), np.eye(4), is_rectified=True)  # the remedy
@@ -252,7 +254,7 @@ def test_without_k_d_cannot_be_used():
         ("none", [], "none"),
     ],
 )
-def test_the_lens_is_read_as_drivers_write_it(model, given, taken):
+def test_distortion_models_are_read_as_drivers_write_them(model, given, taken):
     notes = Notes()
     message = info(distortion_model=model, d=[float(value) for value in given])
     camera = decode_camera(message, np.eye(4), note=notes)
@@ -260,15 +262,15 @@ def test_the_lens_is_read_as_drivers_write_it(model, given, taken):
     np.testing.assert_array_equal(camera.distortion, given[: len(camera.distortion)] or [0] * 5)
 
 
-def test_d_without_a_model_is_taken_by_its_length():
+def test_the_model_of_d_is_inferred_from_its_length_if_it_is_not_named():
     notes = Notes()
     camera = decode_camera(info(distortion_model=""), np.eye(4), note=notes)
     assert camera.distortion_model == "plumb_bob" and camera.distortion[1] == -0.2
     assert "the 5 coefficients of D are read as those of plumb_bob; let the driver name" in notes[0]
 
 
-def test_a_fisheye_without_distortion_is_named():
-    """In ROS zeros are no distortion, but an equidistant lens would bend the image with zeros."""
+def test_a_fisheye_with_zero_distortion_is_reported():
+    """In ROS, zeros mean no distortion, but the equidistant model distorts even with zeros."""
     notes = Notes()
     message = info(distortion_model="equidistant", d=[0.0] * 4)
     assert decode_camera(message, np.eye(4), note=notes).distortion_model == "none"

@@ -66,7 +66,7 @@ def test_mono_becomes_three_equal_channels(kind):
     assert np.abs(image[..., 0].astype(int) - RGB[..., 0]).mean() < 5
 
 
-def test_a_mosaic_is_turned_into_colours():
+def test_a_bayer_mosaic_becomes_rgb():
     mosaic = np.tile(np.uint8([[200, 100], [100, 30]]), (8, 8))
     image = decode_compressed(compressed(mosaic, "png", "bayer_rggb8; png compressed"))
     np.testing.assert_array_equal(
@@ -83,18 +83,18 @@ def test_16_bits_of_colour_become_8(text):
     np.testing.assert_array_equal(decode_compressed(data), RGB)
 
 
-def test_16_bits_of_grey_become_8_if_they_are_called_so():
+def test_16_bits_of_grey_become_8_if_the_format_names_them():
     image = decode_compressed(compressed(WIDE[..., 0], "png", "mono16; png compressed "))
     np.testing.assert_array_equal(image, np.dstack([RGB[..., 0]] * 3))
 
 
-def test_a_mosaic_of_16_bits_is_turned_into_colours():
+def test_a_bayer_mosaic_of_16_bits_becomes_rgb():
     mosaic = np.tile(np.uint16([[200, 100], [100, 30]]) * 257, (8, 8))
     image = decode_compressed(compressed(mosaic, "png", "bayer_rggb16; png compressed "))
     assert (image[4:-4, 4:-4] == (200, 100, 30)).all()
 
 
-def test_channels_without_a_name_are_taken_in_opencv_s_order_and_it_is_said():
+def test_channels_without_a_name_are_read_in_the_order_of_opencv_with_a_note():
     notes = []
     data = compressed(BGR, "png", "8UC3; png compressed ")
     image = decode_compressed(data, lambda text, remedy: notes.append(text))
@@ -112,7 +112,7 @@ def test_the_type_of_a_message_decides_how_it_is_decoded(kind):
 
 def test_exif_does_not_turn_the_image():
     jpeg = cv2.imencode(".jpg", BGR)[1].tobytes()
-    # Orientation 6: by 90 degrees.
+    # Orientation 6: turned by 90 degrees.
     turned = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     data = jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(turned) + 2) + turned + jpeg[2:]
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (64, 48, 3)
@@ -120,7 +120,7 @@ def test_exif_does_not_turn_the_image():
 
 
 def png_claiming(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header names that size."""
+    """Return a PNG of a few bytes whose header states this size."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
@@ -168,13 +168,13 @@ DEEP = cv2.imencode(".png", RGB[..., 0].astype(np.uint16))[1].tobytes()
         (png_claiming(48, 48), "png", "damaged"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_its_format(data, text, reason):
+def test_unusable_data_is_refused_with_its_format(data, text, reason):
     with pytest.raises(ValueError, match=reason):
         decode_compressed(message(data, text))
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_spoilt_bytes_give_an_image_or_a_value_error(seed):
+def test_damaged_bytes_give_an_image_or_a_value_error(seed):
     rng = np.random.default_rng(seed)
     data = bytearray(JPEG if seed % 2 else PNG)
     for position in rng.integers(0, len(data), 8):

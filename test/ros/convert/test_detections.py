@@ -1,6 +1,6 @@
-"""Boxes as vision_msgs.
+"""Boxes as messages of vision_msgs.
 
-With the real messages where they are installed, and everywhere with stand-ins of the same fields.
+The tests use stand-ins with the same fields, and also the real messages if they are installed.
 """
 
 from __future__ import annotations
@@ -140,12 +140,12 @@ def test_the_pose_of_the_hypothesis_is_the_centre_of_the_box(message):
     )
 
 
-def test_no_boxes_are_a_message_without_detections():
+def test_no_boxes_give_a_message_without_detections():
     message = encode_detections(Boxes.empty(), np.eye(4), Header(frame_id="lidar"))
     assert message.header.frame_id == "lidar" and not message.detections
 
 
-def test_label_info_names_the_numbers():
+def test_label_info_maps_numbers_to_classes():
     info = encode_label_info(("car", "truck"), 0.25, Header())
     assert [(entry.class_id, entry.class_name) for entry in info.class_map] == [
         (0, "car"),
@@ -154,8 +154,10 @@ def test_label_info_names_the_numbers():
     assert info.threshold == 0.25
 
 
-@pytest.mark.parametrize("messages", ["vision_msgs"], indirect=True)  # stand-ins are none
-def test_the_real_messages_survive_the_wire(message):
+@pytest.mark.parametrize(
+    "messages", ["vision_msgs"], indirect=True
+)  # stand-ins cannot be serialised
+def test_real_messages_survive_serialization(message):
     from rclpy.serialization import deserialize_message, serialize_message
 
     assert deserialize_message(serialize_message(message), type(message)) == message

@@ -1,4 +1,4 @@
-"""Images to RGB and back: encodings, and broken ones."""
+"""Images to RGB and back: encodings, and broken images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
 
 
 class Notes(list):
-    """What a decoder assumed."""
+    """Collects what a decoder assumed."""
 
     def __call__(self, text: str, remedy: str) -> None:
         self.append(f"{text}; {remedy}")
@@ -101,7 +101,7 @@ def test_an_image_survives_encoding(encoding):
     np.testing.assert_array_equal(decoded if encoding == "rgb8" else decoded[..., 0], pixels)
 
 
-def test_our_images_are_those_of_cv_bridge():
+def test_images_equal_those_of_cv_bridge():
     cv_bridge = pytest.importorskip("cv_bridge")
     for name, encoding in ENCODINGS.items():
         if encoding.rows != 1 or encoding.block != (1, 1):
@@ -116,7 +116,7 @@ def test_our_images_are_those_of_cv_bridge():
 
 
 @pytest.mark.parametrize("extra", [0, 4])
-def test_bytes_behind_the_last_row_are_too_few_for_padding_between_the_rows(extra):
+def test_bytes_after_the_last_row_are_ignored_if_too_few_for_padding_between_rows(extra):
     message = image(RGB, "rgb8", step=0, data=array.array("B", RGB.tobytes() + bytes(extra)))
     np.testing.assert_array_equal(decode_image(message), RGB)
     message.data.extend(bytes(5))
@@ -126,7 +126,7 @@ def test_bytes_behind_the_last_row_are_too_few_for_padding_between_the_rows(extr
 
 # --- encodings of cameras that give no rgb8 -------------------------------------------------------
 
-# Luma and the two colours of red, BT.601 with luma from 16 to 235.
+# Luma and chroma of red, BT.601 with luma from 16 to 235.
 Y, U, V = 81, 90, 240
 RED = (254, 0, 0)
 
@@ -151,7 +151,7 @@ def of_planes(encoding: str, *parts: np.ndarray, step: int = 8) -> Image:
     ],
 )
 @pytest.mark.parametrize("padding", [0, 6])
-def test_a_webcam_s_pairs_of_pixels_become_rgb(encoding, pair, padding):
+def test_packed_yuv_422_becomes_rgb(encoding, pair, padding):
     pixels = np.tile(np.array(pair, np.uint8).reshape(1, 2, 2), (4, 4, 1))
     decoded = decode_image(image(pixels, encoding, padding))
     np.testing.assert_array_equal(decoded, np.broadcast_to(np.uint8(RED), (4, 8, 3)))
@@ -168,8 +168,8 @@ def test_a_webcam_s_pairs_of_pixels_become_rgb(encoding, pair, padding):
         ("yv12", [np.full((2, 4), V), np.full((2, 4), U)]),
     ],
 )
-def test_a_decoder_s_planes_become_rgb_whatever_it_calls_the_step(encoding, colors, step):
-    """Some say bytes of the luma, some bytes of the pixels, some nothing."""
+def test_planar_yuv_becomes_rgb_whatever_the_step_counts(encoding, colors, step):
+    """Some set it to the bytes of a row of luma, some to those of a row of pixels, some to 0."""
     decoded = decode_image(of_planes(encoding, *colors, step=step))
     np.testing.assert_array_equal(decoded, np.broadcast_to(np.uint8(RED), (4, 8, 3)))
 
@@ -190,14 +190,14 @@ def test_planes_with_padded_rows_become_rgb():
     ],
 )
 def test_planes_with_rows_below_the_image_become_rgb(encoding, colors):
-    """A decoder of video fills up 1080 rows to 1088."""
+    """Video decoders pad 1080 rows to 1088."""
     data = planes(np.full((16, 8), Y), *colors)
     message = Image(height=10, width=8, encoding=encoding, step=8, data=data.tobytes())
     decoded = decode_image(message)
     assert decoded.shape == (10, 8, 3) and (decoded == RED).all()
 
 
-def test_planes_of_which_nothing_says_where_they_begin_are_refused():
+def test_planes_whose_offsets_cannot_be_inferred_are_refused():
     data = planes(np.full((4, 8), Y), np.tile([U, V], (2, 4)), np.zeros(5))
     message = Image(height=4, width=8, encoding="nv12", step=8, data=data.tobytes())
     with pytest.raises(ValueError, match="step 8 does not fit 6 rows of 8 bytes in 53 bytes"):
@@ -227,7 +227,7 @@ def test_planes_that_are_cut_off_are_refused():
         ("8UC4", np.dstack([RGB[..., ::-1], RGB[..., 0]]), "bgra8"),
     ],
 )
-def test_channels_without_a_name_are_taken_in_opencv_s_order_and_it_is_said(
+def test_channels_without_a_name_are_read_in_the_order_of_opencv_with_a_note(
     encoding, pixels, meant
 ):
     notes = Notes()
@@ -261,7 +261,7 @@ def test_16_bits_become_8(encoding, pixels, expected, order):
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_a_bayer_mosaic_of_16_bits_is_that_of_8_bits(pattern, order):
+def test_a_bayer_mosaic_of_16_bits_is_decoded_like_one_of_8_bits(pattern, order):
     color = {"r": 200, "g": 100, "b": 30}
     mosaic = np.tile(np.array([color[letter] for letter in pattern]).reshape(2, 2), (8, 8)) * 257
     pixels = mosaic.astype(f"{order}u2")
@@ -271,7 +271,7 @@ def test_a_bayer_mosaic_of_16_bits_is_that_of_8_bits(pattern, order):
 
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "16SC1", "z16"])
-def test_a_depth_image_does_not_become_a_picture(encoding):
+def test_a_depth_image_is_refused(encoding):
     message = image(np.full((6, 8), 1500, np.uint32), encoding)
     with pytest.raises(ValueError, match=f"{encoding} is that of depth images.*mono16"):
         decode_image(message)
@@ -280,7 +280,7 @@ def test_a_depth_image_does_not_become_a_picture(encoding):
 @pytest.mark.parametrize("encoding", ["mono16", "bayer_rggb16"])
 @pytest.mark.parametrize("is_bigendian", [False, True])
 def test_a_byte_order_that_contradicts_the_pixels_is_named(encoding, is_bigendian):
-    """Noise in the upper byte and a picture in the lower one."""
+    """In the wrong order, the upper byte is noise and the lower byte is the picture."""
     rows, columns = np.mgrid[0:48, 0:64]
     smooth = 20000 + 300 * rows + 200 * columns
     smooth += np.random.default_rng(0).integers(0, 300, smooth.shape)
@@ -301,7 +301,7 @@ def test_12_bits_that_were_not_shifted_are_named():
 
 @pytest.mark.parametrize("step", [0, 8, 640])
 @pytest.mark.parametrize("encoding", ["rgb8", "mono8", "yuyv"])
-def test_a_step_that_is_not_set_or_of_another_image_is_that_of_the_width(encoding, step):
+def test_a_step_that_is_unset_or_wrong_is_derived_from_the_width(encoding, step):
     pixels = {"rgb8": RGB, "mono8": RGB[..., 0], "yuyv": RGB[..., :2]}[encoding]
     message = image(pixels, encoding)
     expected = decode_image(message).copy()

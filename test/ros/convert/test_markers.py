@@ -1,4 +1,4 @@
-"""Boxes as markers: where they stand, which way they look, which vanish."""
+"""Boxes as markers: their positions, headings and deletion."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_stale_markers_are_deleted():
     }
 
 
-def test_what_was_deleted_is_not_deleted_again():
+def test_deleted_markers_are_not_deleted_again():
     maker = BoxMarkers(LABELS)
     markers(BOXES, maker)
     markers(BOXES[:0], maker)

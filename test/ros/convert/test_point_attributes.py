@@ -1,4 +1,4 @@
-"""Ring, time and unit of points, in the layout of each maker's driver, and broken ones."""
+"""Ring, time and unit of points in the layouts of the makers' drivers, and broken layouts."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SECONDS_SINCE_1970 = STAMP * 1e-9 + OFFSETS
 NANOSECONDS_SINCE_1970 = STAMP + NANOSECONDS
 ZEROS = np.zeros(4)
 
-# Maker -> (fields in the order of its driver, values of the fields but for the places). Padding
-# of the C++ structures stands as fields of its own.
+# Maker -> (fields in the order of its driver, values of the fields except the coordinates). The
+# padding of the C++ structures is listed as separate fields.
 MAKERS: dict[str, tuple[dict[str, str], dict[str, np.ndarray]]] = {
     "velodyne": ({**PLAIN, "ring": "u2", "time": "f4"}, {"ring": RINGS, "time": OFFSETS}),
     "ouster": (
@@ -100,7 +100,7 @@ def test_attributes_have_the_order_of_the_points_in_an_organized_cloud_with_padd
     np.testing.assert_array_equal(points[:, 0], ring * 2.0)
 
 
-def test_a_cloud_of_places_has_no_attributes():
+def test_a_plain_cloud_has_no_attributes():
     plain = cloud(dict.fromkeys(PLAIN, ZEROS), PLAIN)
     assert decode_point_attributes(plain, STAMP) == {}
     assert decode_point_attributes(PointCloud2(), STAMP) == {}
@@ -142,7 +142,7 @@ def test_the_unit_of_a_merged_cloud_is_read(name, kind):
 
 
 def test_points_may_be_measured_before_the_stamp():
-    """Drivers that stamp the last point."""
+    """Some drivers use the time of the last point as the stamp."""
     earlier = decode_point_attributes(with_field("time", "f4", -OFFSETS), STAMP)["time"]
     np.testing.assert_allclose(earlier, -OFFSETS, atol=1e-6)
     absolute = with_field("timestamp", "f8", STAMP * 1e-9 - OFFSETS)
@@ -180,7 +180,9 @@ def with_field(name: str, kind: str, values: np.ndarray) -> PointCloud2:
         ("timestamp", "f8", SECONDS_SINCE_1970 - 1e6, "stamp points and messages by the same"),
     ],
 )
-def test_a_layout_that_no_maker_writes_is_refused_by_name(name, kind, values, reason):
+def test_values_that_no_driver_writes_are_refused_with_the_name_of_the_field(
+    name, kind, values, reason
+):
     with pytest.raises(ValueError, match=reason):
         decode_point_attributes(with_field(name, kind, values), STAMP)
 

@@ -15,7 +15,7 @@ from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, read_fields
 pytestmark = pytest.mark.ros
 
 
-def test_every_point_has_its_place_class_score_and_colour():
+def test_every_point_has_its_position_class_score_and_colour():
     points = np.array([[1, 2, 3, 0.5], [np.nan, 0, 0, 0], [-4, 5, 6, 1]], np.float32)
     classes = PointClasses(np.array([9, 255, 0], np.uint8), np.array([0.75, 0, 1], np.float32))
     colors = np.array([[0, 0, 200], [0, 0, 0], [128, 64, 127]], np.uint8)

@@ -1,4 +1,4 @@
-"""PointCloud2 to points and back: any layout, and broken ones."""
+"""PointCloud2 to points and back: all layouts, and broken clouds."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_intensity_of_any_type_is_read_as_it_is(kind):
     np.testing.assert_array_equal(decode_cloud(message)[:, 3], 100)
 
 
-def test_intensity_is_scaled_where_a_scale_is_given():
+def test_intensity_is_scaled_if_a_scale_is_given():
     message = cloud({**VALUES, "intensity": np.full(4, 100.0)}, PLAIN)
     np.testing.assert_allclose(decode_cloud(message, intensity_scale=0.01)[:, 3], 1.0)
 
@@ -108,7 +108,7 @@ def no_size(message: PointCloud2) -> None:
 
 
 def rows_of_another_cloud(message: PointCloud2) -> None:
-    """Padded rows, by a row_step that does not count the padding."""
+    """Give the cloud padded rows, and a row_step that does not count the padding."""
     message.height, message.width, message.row_step = 2, 1, 0
 
 
@@ -121,7 +121,7 @@ def rows_that_overlap(message: PointCloud2) -> None:
 
 
 def points_of_one_byte(message: PointCloud2) -> None:
-    """More points than are allowed, and enough data for them."""
+    """Give the cloud more points than are allowed, and enough data for them."""
     for field in message.fields:
         field.offset, field.datatype = 0, PointField.UINT8
     message.data = array.array("B", bytes(MAX_POINTS + 1))
@@ -152,26 +152,26 @@ def test_a_broken_cloud_is_refused_with_the_reason(spoil, reason):
 
 @pytest.mark.parametrize("row_step", [0, 16, 1 << 20])
 @pytest.mark.parametrize("height", [2, 4])
-def test_an_organised_cloud_with_a_row_step_of_another_one_is_complete(height, row_step):
-    """Drivers leave it unset, filters leave it as it was."""
+def test_an_organised_cloud_with_a_wrong_row_step_is_read_completely(height, row_step):
+    """Drivers leave row_step unset, and filters leave it unchanged."""
     message = cloud(VALUES, {"ring": "u2", **PLAIN}, height=height)
     message.row_step = row_step
     np.testing.assert_array_equal(decode_cloud(message), EXPECTED)
 
 
-def test_a_cloud_without_a_point_step_is_complete():
+def test_a_cloud_without_a_point_step_is_read_completely():
     message = cloud(VALUES, PLAIN, gap=3)
     message.point_step = message.row_step = 0
     np.testing.assert_array_equal(decode_cloud(message), EXPECTED)
 
 
-def test_fields_in_other_letters_are_found():
+def test_field_names_in_another_case_are_found():
     kinds = {"X": "f4", "Y": "f4", "Z": "f4", "Intensity": "f4"}
     values = {name: VALUES[name.lower()] for name in kinds}
     np.testing.assert_array_equal(decode_cloud(cloud(values, kinds)), EXPECTED)
 
 
-def test_a_field_in_the_right_letters_goes_first():
+def test_a_field_name_in_the_right_case_takes_precedence():
     kinds = {"X": "f4", **PLAIN}
     values = {**VALUES, "X": np.zeros(4)}
     np.testing.assert_array_equal(decode_cloud(cloud(values, kinds)), EXPECTED)
@@ -214,7 +214,7 @@ def test_a_cloud_survives_encoding():
     np.testing.assert_array_equal(decode_cloud(encode_cloud(points, Header())), points)
 
 
-def test_our_clouds_are_those_of_sensor_msgs_py():
+def test_points_equal_those_read_by_sensor_msgs_py():
     point_cloud2 = pytest.importorskip("sensor_msgs_py.point_cloud2")
     message = cloud(VALUES, {"ring": "u2", **PLAIN}, gap=2)
     # Not read_points_numpy: it refuses a cloud whose first field, here ring, has another type.

@@ -1,4 +1,4 @@
-"""Images meet their intrinsics before they meet their clouds; impossible stamps are warned of."""
+"""Images get their camera_info before they are matched with clouds; bad stamps give warnings."""
 
 import time
 from types import SimpleNamespace
@@ -58,14 +58,14 @@ def test_an_image_waits_for_its_camera_info(rig):
     assert rig.image == (image, info)
 
 
-def test_an_image_goes_with_the_last_camera_info_where_they_have_no_common_stamps(rig):
+def test_without_common_stamps_an_image_gets_the_last_camera_info(rig):
     info, image = message(0), message(7)
     rig.matcher.take_camera_info(info)
     rig.matcher.take_image(image)
     assert rig.image == (image, info)
 
 
-def test_an_image_whose_camera_info_is_lost_goes_with_the_one_before(rig):
+def test_an_image_whose_camera_info_is_lost_gets_the_one_before(rig):
     info, images = message(1), [message(1), message(2), message(3)]
     rig.matcher.take_camera_info(info)
     for image in images:
@@ -110,18 +110,18 @@ def test_an_image_that_waits_at_the_end_is_counted(rig, infos, dropped):
         rig.matcher.take_image(message(stamp))
         assert rig.image is not None
     rig.matcher.take_image(message(2))
-    for _ in range(2):  # once is enough
+    for _ in range(2):  # the second call changes nothing
         rig.matcher.close()
     assert (rig.received["image"], rig.dropped) == (len(infos) + 1, dropped)
 
 
-def test_without_camera_infos_images_go_at_once():
+def test_images_that_need_no_camera_info_are_forwarded_at_once():
     rig, image = Rig(needs_camera_info=False), message(1)
     rig.matcher.take_image(image)
     assert rig.image == (image, None)
 
 
-def test_offsets_are_added_where_stamps_are_matched_and_nowhere_else():
+def test_offsets_affect_the_matching_of_stamps_and_not_the_messages():
     rig = Rig(Synchronizer(10_000_000, 10**10), needs_camera_info=False)
     cloud, image = message(5), message(7)
     rig.stamp_filter.tune({"points": 0.5, "image": -1.5})
@@ -151,10 +151,10 @@ def test_an_offset_may_bring_a_stamp_below_zero():
     assert rig.image == (image, None)
 
 
-def test_stamps_from_the_future_are_warned_of_when_they_begin_and_processed():
+def test_stamps_from_the_future_are_processed_with_one_warning():
     rig = Rig(needs_camera_info=False, now=100)
     warnings = []
-    for stamp in (1, 99, 107, 108):  # an old recording is none from the future
+    for stamp in (1, 99, 107, 108):  # 1: old recordings give no warning
         rig.matcher.take_image(message(stamp))
         warnings += rig.health.take_warnings()
     assert warnings == [
@@ -163,13 +163,13 @@ def test_stamps_from_the_future_are_warned_of_when_they_begin_and_processed():
     assert rig.image[0].header.stamp.sec == 108
 
 
-def test_a_simulated_clock_that_stands_still_is_warned_of():
+def test_a_simulated_clock_that_stands_still_gives_a_warning():
     rig = Rig(needs_camera_info=False, now=0)
     rig.matcher.take_image(message(5))
     assert "nothing publishes /clock" in rig.health.take_warnings()[0]
 
 
-def test_of_several_cameras_the_one_without_camera_info_is_named():
+def test_the_camera_without_camera_info_is_named_among_several():
     health = Health()
     queue = LatestPairQueue(Synchronizer(0, 0, streams=("left/image",)), health)
     matcher = CameraInfoMatcher(StampFilter(queue, health, lambda: 1), health, True, "left/image")

@@ -1,4 +1,4 @@
-"""Images with their intrinsics, as the drivers of cameras send them."""
+"""Images with their intrinsics, as camera drivers send them."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def camera(health: Health) -> CameraInput:
     return CameraInput(Sensors().cameras[0], health=health)
 
 
-def test_a_good_image_is_not_warned_of(camera, health):
+def test_a_good_image_gives_no_warning(camera, health):
     seen = camera.decode(image(), info(), np.eye(4))
     assert seen.camera.size == SIZE and health.take_warnings() == []
 
 
-def test_a_camera_info_without_a_size_has_that_of_its_image_and_it_is_said_once(camera, health):
+def test_a_camera_info_without_a_size_takes_that_of_the_image_with_one_warning(camera, health):
     for _ in range(3):
         assert camera.decode(image(), info(width=0, height=0), np.eye(4)).camera.size == SIZE
     assert health.take_warnings() == [
@@ -56,8 +56,8 @@ def test_a_camera_info_without_a_size_has_that_of_its_image_and_it_is_said_once(
     ]
 
 
-def test_images_of_another_camera_than_the_calibrations_are_said_once(health):
-    """As where the topics of two cameras are mixed up: the picture alone does not show it."""
+def test_images_of_a_camera_other_than_the_calibrated_one_are_reported_once(health):
+    """This happens if the topics of two cameras are swapped. The image alone does not show it."""
     cameras = Sensors.named((), ("left", "right")).cameras
     left = CameraInput(cameras[0], health=health, expected_frame="left_optical")
     for frame in ("left_optical", "", "right_optical", "right_optical"):
@@ -71,8 +71,8 @@ def test_images_of_another_camera_than_the_calibrations_are_said_once(health):
     ]
 
 
-def test_a_camera_info_that_is_remapped_to_the_neighbour_of_the_same_size_is_said_once(health):
-    """Nothing else shows it: the sizes agree, and the calibration has no word in it."""
+def test_a_camera_info_remapped_to_another_camera_of_the_same_size_is_reported_once(health):
+    """Only the frame_ids show it: the sizes agree, and the calibration is not used."""
     left = CameraInput(Sensors.named((), ("left", "right")).cameras[0], health=health)
     for of_info in ("left_optical", "", "right_optical", "right_optical"):
         message, of_camera = image(), info()
@@ -91,7 +91,7 @@ def test_a_camera_info_of_another_cameras_size_is_refused_with_the_remedy(health
         left.decode(image(), info(width=SIZE[0], height=SIZE[0]), np.eye(4))
 
 
-def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
+def test_everything_that_a_driver_leaves_out_is_reported(camera, health):
     message = info(width=0, height=0, k=[0.0] * 9, p=P)
     camera.decode(image("8UC3"), message, np.eye(4))
     said = health.take_warnings()
@@ -100,8 +100,8 @@ def test_two_things_that_a_driver_leaves_out_are_both_said(camera, health):
     assert "K is not set: P is used" in said[1] and "width and height" in said[2]
 
 
-def test_intrinsics_of_another_image_size_are_named_as_the_doctor_names_them(camera, health):
-    """The size in the message was corrected by hand, K was not."""
+def test_intrinsics_of_another_image_size_are_reported_in_the_words_of_the_doctor(camera, health):
+    """The size in the message was corrected by hand, but K was not."""
     camera.decode(image(), info(k=[25.0, 0.0, 15.5, 0.0, 25.0, 9.5, 0.0, 0.0, 1.0]), np.eye(4))
     (said,) = health.take_warnings()
     assert "the principal point (16, 10) is far from the centre of the 64 x 40 image" in said
@@ -117,7 +117,7 @@ def test_the_image_and_the_camera_info_of_one_of_several_cameras_are_named(healt
     assert "image of left: the encoding 8UC1" in health.take_warnings()[0]
 
 
-def test_a_driver_that_leaves_out_something_else_each_time_does_not_fill_the_log(camera, health):
+def test_notes_that_differ_for_each_image_do_not_fill_the_log(camera, health):
     for number in range(3 * MOST_NOTES):
         message = info()
         message.roi.x_offset, message.roi.width, message.roi.height = number, 70, 50

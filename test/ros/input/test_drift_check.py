@@ -1,4 +1,4 @@
-"""The first frames of a drive against the training data."""
+"""The comparison of the first frames of a drive with the training data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POSE = transform(translation=(0, 0, 1.73))
 @pytest.mark.parametrize(
     ("of_roof", "of_nose", "items"), [(1, 255, []), (255, 1, ["intensity roof/points"])]
 )
-def test_of_several_lidars_the_reference_lidar_alone_is_judged(
+def test_only_the_reference_lidar_of_several_lidars_is_checked(
     of_roof: int, of_nose: int, items: list[str]
 ):
     known = checkpoint.load(ROOT / "weights" / "bev_semseg.pt")

@@ -31,7 +31,7 @@ def odometry(stamp: int, speed: float, yaw_rate: float = 0.0) -> Odometry:
 
 
 class Drive:
-    """Transforms of a vehicle with a known motion, known between two times."""
+    """Transforms of a vehicle with a known motion, available between two times."""
 
     def __init__(self, motion: EgoMotion, first: int, last: int) -> None:
         self._motion, self._first, self._last = motion, first, last
@@ -67,7 +67,7 @@ def test_a_bag_that_begins_again_finds_its_odometry():
     np.testing.assert_allclose(source.at(S, np.eye(4)).linear, (3, 0, 0))
 
 
-def test_a_simulation_that_starts_again_has_none_of_the_odometry_of_its_former_run():
+def test_a_restarted_simulation_does_not_use_the_odometry_of_its_former_run():
     source = OdometryMotion()
     for speed in (10.0, 0.0):
         for tenth in range(50):
@@ -91,7 +91,7 @@ def test_odometry_that_is_not_finite_is_explained():
         source.at(S, np.eye(4))
 
 
-def test_in_a_curve_a_lidar_ahead_of_the_base_moves_to_the_side_too():
+def test_in_a_curve_a_lidar_ahead_of_the_base_also_moves_sideways():
     source = OdometryMotion()
     source.take(odometry(S, 10.0, yaw_rate=0.5))
     motion = source.at(S, transform(None, (-2, 0, 0)))  # the lidar is 2 m ahead of the base

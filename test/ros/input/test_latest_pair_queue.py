@@ -1,4 +1,4 @@
-"""Newest wins, and nothing is lost without being counted."""
+"""The newest pair wins, and every lost message is counted."""
 
 import threading
 import time
@@ -30,13 +30,13 @@ def test_the_newest_pair_is_taken_and_the_older_counted():
     assert health.counts().dropped == {"overwritten": 2}
 
 
-def test_an_unmatched_cloud_comes_when_its_wait_is_over():
+def test_an_unmatched_cloud_is_given_out_when_its_wait_is_over():
     queue = make()
     queue.offer("points", 0, "cloud")
     assert queue.take(5).match.points == "cloud"
 
 
-def test_take_comes_back_without_work():
+def test_take_returns_none_after_its_timeout():
     assert make().take(0.01) is None
 
 
@@ -49,17 +49,17 @@ def test_close_wakes_the_taker():
     assert taken == [None]
 
 
-def test_what_is_left_at_the_end_is_counted():
+def test_pairs_and_messages_left_at_the_end_are_counted():
     health = Health()
     queue = make(health, max_wait=10**12)
     offer_pair(queue, 100)  # one frame
     queue.offer("points", 200 * MS, "cloud")
-    for _ in range(2):  # once is enough
+    for _ in range(2):  # the second call changes nothing
         queue.close()
     assert health.counts().dropped == {"deactivated": 2}
 
 
-def test_in_is_out_and_dropped_whatever_the_threads_do():
+def test_with_threads_every_pair_is_either_taken_or_counted_as_dropped():
     health = Health()
     queue, taken = make(health, max_wait=60_000 * MS), []  # the machine may be busy
 
@@ -91,7 +91,7 @@ def test_tuning_takes_effect_at_once():
     assert queue.take(0.01) is None
 
 
-def test_that_no_pairs_form_is_observed_with_the_nearest_miss():
+def test_missing_pairs_are_recorded_with_the_nearest_miss():
     health = Health()
     queue = make(health)
     queue.observe()
@@ -106,7 +106,7 @@ def test_that_no_pairs_form_is_observed_with_the_nearest_miss():
 
 
 class Clock:
-    """Stands in for the module time; its time passes only when told to."""
+    """Stands in for the module `time`; its time passes only when a test changes `now`."""
 
     def __init__(self, monkeypatch) -> None:
         self.now = 10**12
@@ -124,7 +124,7 @@ def drive(queue: LatestPairQueue, clock: Clock, streams: tuple[str, ...]) -> Non
             queue.offer(stream, clock.now, stream)
 
 
-def test_a_new_reference_is_told_once_and_so_is_the_return_of_the_old_one(monkeypatch):
+def test_a_new_reference_and_the_return_of_the_old_one_are_reported_once(monkeypatch):
     health, clock = Health(), Clock(monkeypatch)
     streams = ("roof/points", "rear/points", "front/image")
     queue = make(health, streams=streams)
@@ -142,14 +142,14 @@ def test_a_new_reference_is_told_once_and_so_is_the_return_of_the_old_one(monkey
     ]
 
 
-def test_of_one_lidar_and_one_camera_no_reference_is_told(monkeypatch):
+def test_a_new_reference_is_not_reported_for_one_lidar_and_one_camera(monkeypatch):
     health, clock = Health(), Clock(monkeypatch)
     queue = make(health)
     drive(queue, clock, ("image",))
     assert queue._synchronizer.reference == "image" and health.take_warnings() == []
 
 
-def test_the_stream_that_misses_the_reference_is_observed(monkeypatch):
+def test_the_stream_that_misses_the_reference_is_recorded(monkeypatch):
     health, clock = Health(), Clock(monkeypatch)
     streams = ("roof/points", "left/image", "right/image")
     queue = make(health, streams=streams)

@@ -1,4 +1,4 @@
-"""What the points of a cloud are given beside their place."""
+"""What the lidar input reads from a cloud besides the coordinates, and its warnings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNITS = {2: np.eye(4), 5: transform(translation=(1, 0, 0))}
 
 
 def cloud_with_times(times: tuple[float, ...] = TIMES) -> PointCloud2:
-    """Points as a Velodyne's driver writes them."""
+    """Return points as the Velodyne driver writes them."""
     names = ("x", "y", "z", "intensity", "time")
     points = np.array([(9, 0, 0, 0.5, time) for time in times], np.float32)
     return PointCloud2(
@@ -39,7 +39,7 @@ def cloud_with_times(times: tuple[float, ...] = TIMES) -> PointCloud2:
 
 
 @pytest.mark.parametrize("attributes", [(), ("time",)])
-def test_points_that_are_moved_have_their_time_after_the_frame_s(attributes):
+def test_points_that_are_moved_have_times_relative_to_the_time_of_the_frame(attributes):
     sensor = Sensors.named((), ()).lidars[0]
     lidar = LidarInput(sensor, Health(), attributes, moves_points=True)
     scan = lidar.decode(cloud_with_times(), np.eye(4), Parameters(), seconds=0.03)
@@ -48,7 +48,7 @@ def test_points_that_are_moved_have_their_time_after_the_frame_s(attributes):
 
 @pytest.mark.parametrize("missing", [np.nan, np.inf, 0.0])
 def test_a_cloud_without_a_return_is_empty(missing):
-    """Drivers write it so if the lidar is covered."""
+    """Drivers write such clouds if the lidar is covered."""
     values = dict.fromkeys(PLAIN, np.full(3, missing, np.float32))
     lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
     with pytest.raises(UnusableInput) as raised:
@@ -68,8 +68,8 @@ def test_points_are_not_moved_by_times_that_cannot_be_of_one_sweep():
     assert "up to 8 s" in warning and "the times of the points are ignored" in warning
 
 
-def test_point_times_of_another_clock_do_not_cost_the_rings_and_units():
-    """A lidar with GPS time beside a stamp by the computer: the two are 37 s apart."""
+def test_rings_and_units_are_read_despite_point_times_of_another_clock():
+    """The points have GPS time, but the computer stamps the cloud: the two are 37 s apart."""
     kinds = {**PLAIN, "ring": "u2", "unit": "u1", "timestamp": "f8"}
     values = dict.fromkeys(PLAIN, np.ones(3)) | {"ring": np.arange(3), "unit": np.full(3, 2)}
     message = cloud(values | {"timestamp": np.full(3, 1.7e9 + 37)}, kinds)
@@ -94,7 +94,7 @@ def test_times_that_nobody_uses_are_not_read():
 
 
 def units_read(numbers: list[int], poses: dict[int, np.ndarray], field: str = "unit"):
-    """Return the scan of a cloud whose points have numbers, and the warnings of two such."""
+    """Return the scan of a cloud with these units, and the warnings after two such clouds."""
     kinds = {**PLAIN, field: "u1"}
     values = dict.fromkeys(PLAIN, np.ones(len(numbers))) | {field: np.array(numbers)}
     sensor, health = Sensors.named((), ()).lidars[0], Health()
@@ -113,7 +113,7 @@ def test_points_of_a_merged_cloud_have_their_unit_and_its_pose():
     assert scan.lidar_from_unit == UNITS
 
 
-def test_units_whose_poses_nobody_knows_are_warned_of_once():
+def test_units_without_a_known_pose_are_reported_once():
     _, (said,) = units_read([0, 3, 3], {})
     assert "combines several lidars, and no pose is known for its units 0, 3" in said
     assert "add lidar_from_unit to the lidar in the calibration" in said
@@ -122,7 +122,7 @@ def test_units_whose_poses_nobody_knows_are_warned_of_once():
     assert units_read([3, 3, 3], {})[1] == []  # a cloud of one lidar
 
 
-def test_a_merged_cloud_that_does_not_tell_its_units_apart_is_warned_of_once():
+def test_a_merged_cloud_without_a_field_for_the_unit_is_reported_once():
     scan, (said,) = units_read([2, 2, 5], UNITS, "number")
     assert "the cloud has no field unit or lidar_id or sensor_id, and the calibration has" in said
     assert scan.attributes == {} and units_read([2], {}, "number")[1] == []
@@ -141,8 +141,8 @@ def warnings_of(cloud: PointCloud2, expected_frame: str | None = None, **paramet
     return health.take_warnings()
 
 
-def test_clouds_in_base_link_are_not_moved_by_the_calibration_of_the_lidar_in_silence():
-    """Filters and concatenation nodes publish so; boxes would stand beside their objects."""
+def test_clouds_in_base_link_with_a_calibration_of_the_lidar_give_a_warning():
+    """Filters and concatenation nodes publish such clouds. Boxes would miss their objects."""
     (said,) = warnings_of(in_frame("base_link"), "velodyne")
     assert "the points were transformed to the frame of the vehicle, and the calibration" in said
     assert "use the clouds of the lidar's driver, or make the calibration for an ego frame" in said
@@ -154,7 +154,7 @@ def test_clouds_of_another_frame_may_be_of_the_same_lidar():
 
 
 def test_a_driver_that_comes_back_with_the_clouds_of_another_lidar_is_noticed():
-    """As after a restart with swapped addresses, while the node runs."""
+    """This happens after a restart with swapped addresses while the node runs."""
     health = Health()
     roof = LidarInput(Sensors.named(("roof", "rear"), ()).lidars[0], health, (), "roof")
     said = []
@@ -166,7 +166,7 @@ def test_a_driver_that_comes_back_with_the_clouds_of_another_lidar_is_noticed():
     assert "the clouds of roof are in frame 'rear', the calibration is of 'roof'" in warning
 
 
-def test_clouds_in_base_link_are_not_moved_by_lidar_pose_in_silence():
+def test_clouds_in_base_link_with_a_lidar_pose_give_a_warning():
     pose = (1.0, 0.0, 1.8, 0.0, 0.0, 0.0)
     (said,) = warnings_of(in_frame("base_link"), extrinsics="parameters", lidar_pose=pose)
     assert said == (
@@ -178,7 +178,7 @@ def test_clouds_in_base_link_are_not_moved_by_lidar_pose_in_silence():
     assert warnings_of(in_frame("top"), extrinsics="parameters", lidar_pose=pose) == []
 
 
-def test_an_intensity_in_other_letters_is_read_and_not_warned_of():
+def test_an_intensity_field_in_another_case_is_read_without_a_warning():
     cloud = in_frame("top")
     cloud.fields[3].name = "Intensity"
     health = Health()
@@ -187,8 +187,8 @@ def test_an_intensity_in_other_letters_is_read_and_not_warned_of():
     assert scan.points[0, 3] == 0.5 and health.take_warnings() == []
 
 
-def test_bytes_in_the_other_order_publish_nothing_and_decide_nothing():
-    """The scale of the intensity must not be that of nonsense."""
+def test_a_cloud_in_the_wrong_byte_order_is_refused_and_does_not_set_the_intensity_scale():
+    """Nonsense values must not determine the scale of the intensity."""
     lidar = LidarInput(Sensors.named((), ()).lidars[0], Health(), ())
     points = np.random.default_rng(0).uniform((-50, -50, -2, 0, 0), (50, 50, 2, 1, 0), (500, 5))
     cloud = cloud_with_times((0.0,) * 500)

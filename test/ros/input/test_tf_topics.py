@@ -29,7 +29,7 @@ def test_topics_of_tf_are_known_by_type_and_name(topic: str, kind: str, name: st
     assert tf_name(topic, kind) == name
 
 
-def test_a_node_that_hears_no_transforms_is_told_how_it_would() -> None:
+def test_a_node_without_transforms_explains_how_to_remap_the_topics() -> None:
     assert explain_other_topics(["/robot1/tf", "/robot1/tf_static"], ROOT) == (
         "; transforms are published on /robot1/tf, /robot1/tf_static, and none where the node "
         "listens: start it with -r /tf:=/robot1/tf -r /tf_static:=/robot1/tf_static"
@@ -43,13 +43,13 @@ def test_a_node_that_hears_no_transforms_is_told_how_it_would() -> None:
         (["/tf", "/a/tf_static"], "/a/tf_static"),
     ],
 )
-def test_where_it_is_not_sure_whose_transforms_are_meant_no_remapping_is_printed(
+def test_no_remapping_is_suggested_if_it_is_unclear_which_transforms_are_meant(
     published: list[str], named: str
 ) -> None:
     assert explain_other_topics(published, ROOT) == f"; transforms are published on {named}"
 
 
-def test_transforms_that_are_heard_are_not_spoken_of() -> None:
+def test_nothing_is_said_about_transforms_that_the_node_receives() -> None:
     assert explain_other_topics(["/tf", "/tf_static"], ROOT) == ""
     remapped = ("/robot1/tf", "/robot1/tf_static")
     assert explain_other_topics(["/robot1/tf_static"], remapped) == ""

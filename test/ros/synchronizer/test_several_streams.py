@@ -59,12 +59,12 @@ def test_a_match_is_given_out_as_soon_as_every_stream_has_joined():
     assert play(make(), events) == [Given(50, whole(0))]
 
 
-def test_what_does_not_come_is_left_out_after_max_wait_and_named():
+def test_a_missing_stream_is_left_out_after_max_wait_and_named():
     (given,) = play(make(), [(1, LEFT, 0), (2, ROOF, 5)], until=1000)
     assert given == Given(201, Match({ROOF: 5, LEFT: 0}, (RIGHT,)))
 
 
-def test_what_comes_after_its_match_is_late_and_joins_no_other():
+def test_a_message_after_its_match_is_dropped_as_late_and_joins_no_other_match():
     sync = make()
     events = [(0, LEFT, 0), (0, ROOF, 0), (210, RIGHT, 10), (220, ROOF, 100), (220, LEFT, 100)]
     given = play(sync, events, until=1000)
@@ -72,7 +72,7 @@ def test_what_comes_after_its_match_is_late_and_joins_no_other():
     assert sync.dropped == {f"late_{RIGHT}": 1}
 
 
-def test_what_comes_too_late_each_time_is_no_jump_back_in_time():
+def test_messages_that_are_always_late_are_not_taken_for_a_jump_back_in_time():
     sync = make()
     events = ticks(ROOF, 100, 0, 3000) + ticks(LEFT, 100, 0, 3000)
     given = play(sync, events + ticks(RIGHT, 100, 0, 3000, delay=290))
@@ -88,7 +88,7 @@ def test_a_silent_stream_is_not_waited_for():
     assert [each.match.parts[ROOF] for each in given[-15:]] == list(range(2500, 4000, 100))
 
 
-def test_a_pause_of_all_is_no_silence_of_one():
+def test_a_pause_of_all_streams_is_not_taken_for_silence_of_one():
     sync = make()
     rig = [event for stream in RIG for event in ticks(stream, 33, 0, 500)]
     after = [(9000, ROOF, 9000), (9001, LEFT, 9000), (9020, RIGHT, 9000)]
@@ -113,7 +113,7 @@ def test_a_sensor_at_half_the_rate_delays_no_other_frame(phase, delay, slop):
     sync = make(streams, slop=slop * MS)
     events = ticks(ROOF, 50, 100, 3000, delay=20) + ticks(LEFT, 50, 100, 3000, delay=20)
     events += ticks(REAR, 100, 100 + phase, 3000, delay=20 + delay)
-    given = play(sync, events)[6:]  # the first frames know no rate yet
+    given = play(sync, events)[6:]  # at the first frames no rate is known yet
     late = max(0, phase + delay)  # after the roof's message
     for each in given:
         stamp = each.match.parts[ROOF]
@@ -192,21 +192,21 @@ def test_a_lidar_takes_over_before_a_camera_and_a_camera_where_no_lidar_is_left(
     assert given[-1] == Given(5900, Match({LEFT: 5900, RIGHT: 5900}, (ROOF, REAR)))
 
 
-def test_cameras_go_together_while_none_of_them_matches_the_lidar():
+def test_cameras_are_matched_together_while_none_of_them_matches_the_lidar():
     events = [(now, ROOF, now + 9000) for now in range(0, 4000, 100)]
     given = play(make(), events + ticks(LEFT, 100, 0, 4000) + ticks(RIGHT, 100, 0, 4000))
     kinds = Counter(tuple(each.match.parts) for each in given)
     assert set(kinds) == {(ROOF,), (LEFT, RIGHT)} and min(kinds.values()) >= 36
 
 
-def test_a_message_that_no_reference_message_takes_is_dropped_as_unmatched():
+def test_a_message_that_matches_no_reference_message_is_dropped_as_unmatched():
     sync = make()
     rig = [event for stream in RIG for event in ticks(stream, 100, 0, 1000)]
     play(sync, [*rig, (450, LEFT, 450)], until=2000)
     assert sync.dropped == {f"unmatched_{LEFT}": 1}
 
 
-def test_how_far_each_stream_misses_the_reference_is_known():
+def test_the_distance_by_which_each_stream_misses_the_reference_is_known():
     sync = make()
     events = ticks(ROOF, 100, 0, 3000) + ticks(LEFT, 100, 0, 3000) + ticks(RIGHT, 100, 45, 3000)
     play(sync, events)
@@ -233,7 +233,7 @@ class Watched(Synchronizer):
 def random_events(
     rng: np.random.Generator, streams: tuple[str, ...], jumps: bool
 ) -> list[tuple[int, str, int]]:
-    """Return (arrival, stream, stamp), ns, of sensors with all that can be wrong with them."""
+    """Return (arrival, stream, stamp), ns, of sensors with random faults."""
     events, seconds = [], 6
     jump_at, jump = rng.uniform(2e9, 4e9), rng.choice([0.02, 0.3, 2, 100]) * 1e9
     is_triggered = rng.random() < 0.5
@@ -263,7 +263,7 @@ def random_events(
 
 @pytest.mark.parametrize("jumps", [False, True])
 @pytest.mark.parametrize("seed", range(40))
-def test_every_message_ends_once_in_order_within_slop_and_in_time(seed, jumps):
+def test_every_message_is_given_out_or_dropped_once_in_order_within_slop_and_in_time(seed, jumps):
     rng = np.random.default_rng(seed)
     streams = (ROOF, REAR, LEFT, RIGHT, "rear/image")[: rng.integers(3, 6)]
     sync = Watched(
@@ -310,7 +310,7 @@ def test_every_message_ends_once_in_order_within_slop_and_in_time(seed, jumps):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_sensors_in_step_make_whole_matches_whatever_their_delays(seed):
+def test_synchronised_sensors_give_complete_matches_whatever_their_delays(seed):
     rng = np.random.default_rng(seed)
     streams = (ROOF, REAR, LEFT, RIGHT, "rear/image", "front/image")
     events: list[Event] = []

@@ -1,4 +1,4 @@
-"""What the stamps of a stream tell of its pace."""
+"""What the past stamps of a stream say about its period and its next stamp."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_stamps_out_of_order_are_sorted_and_the_last_one_is_known():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_no_more_than_a_bounded_number_of_stamps_is_remembered(seed):
+def test_a_bounded_number_of_stamps_is_remembered(seed):
     stamps = np.random.default_rng(seed).permutation(3 * STAMPS).tolist()
     history, kept = history_of(*stamps), stamps[-STAMPS:]
     assert len(history) == STAMPS and history.oldest == 0

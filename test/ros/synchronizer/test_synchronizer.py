@@ -13,7 +13,7 @@ def make(**options) -> Synchronizer:
 
 
 def match(points, image) -> Match:
-    """A match of one lidar and one camera; None is missing."""
+    """Return a match of one lidar and one camera; None means missing."""
     parts = {"points": points, "image": image}
     return Match(
         {stream: item for stream, item in parts.items() if item is not None},
@@ -22,7 +22,7 @@ def match(points, image) -> Match:
 
 
 def feed(sync: Synchronizer, messages: list[tuple[str, float]], delay: float = 0.0) -> list[Match]:
-    """Messages (stream, stamp in ms) that arrive at their stamps; the item is the stamp."""
+    """Feed (stream, stamp in ms), each `delay` ms after its stamp; the item is the stamp."""
     out = []
     for stream, stamp in messages:
         out += sync.add(stream, round(stamp * MS), stamp, round((stamp + delay) * MS))
@@ -38,12 +38,12 @@ def test_the_order_of_arrival_does_not_matter():
 
 
 @pytest.mark.parametrize("slop", [0, 50])
-def test_a_partner_at_the_end_of_slop_is_one(slop):
+def test_a_message_exactly_at_the_slop_is_a_partner(slop):
     found = feed(make(slop=slop * MS), [("points", 0), ("image", slop)])
     assert found == [match(0, slop)]
 
 
-def test_a_partner_beyond_slop_is_no_partner():
+def test_a_message_beyond_the_slop_is_no_partner():
     assert feed(make(), [("points", 0), ("image", 51)]) == []
 
 
@@ -60,7 +60,7 @@ def test_a_pair_does_not_wait_when_no_nearer_message_is_due():
     assert sync.add("image", 107 * MS, 107, 107 * MS) == [match(100, 107)]
 
 
-def test_a_nearer_message_that_does_not_come_is_waited_for_no_longer_than_max_wait():
+def test_a_missing_nearer_message_is_waited_for_no_longer_than_max_wait():
     sync = make()
     assert feed(sync, [("image", 0), ("image", 33), ("points", 60)]) == []
     assert sync.expire(260 * MS) == [match(60, 33)]
@@ -87,7 +87,7 @@ def test_a_silent_partner_is_not_waited_for():
     ]
 
 
-def test_a_pause_of_both_is_no_silence_of_one():
+def test_a_pause_of_both_streams_is_not_taken_for_silence_of_one():
     sync = make()
     feed(sync, [("image", 0), ("points", 0)])
     assert feed(sync, [("points", 5000), ("image", 5000)]) == [match(5000, 5000)]
@@ -106,20 +106,20 @@ def test_images_come_alone_when_the_lidar_is_dead():
     assert len(out) >= 15 and all(m.points is None for m in out)
 
 
-def test_unmatched_messages_are_dropped_if_told_so():
+def test_unmatched_messages_are_dropped_without_process_unmatched():
     sync = make(process_unmatched=False)
     feed(sync, [("points", 0)])
     assert sync.expire(300 * MS) == []
     assert sync.dropped == {"unmatched_points": 1}
 
 
-def test_a_pair_drops_what_is_older():
+def test_a_pair_drops_older_messages():
     sync = make()
     feed(sync, [("points", 0), ("points", 100), ("image", 100)])
     assert sync.dropped == {"unmatched_points": 1}
 
 
-def test_a_jump_back_in_time_starts_anew():
+def test_matching_starts_anew_after_a_jump_back_in_time():
     sync = make()
     feed(sync, [("points", 5000), ("image", 5000), ("points", 5100)])
     out = sync.add("points", 0, 0, 5200 * MS) + sync.add("image", 0, 0, 5200 * MS)
@@ -138,8 +138,8 @@ def test_a_loop_of_a_short_drive_loses_no_pair():
     assert pairs == 60 and sync.dropped.total() == 0
 
 
-def test_after_a_loop_the_first_frame_is_not_lost_to_a_late_image_of_the_last():
-    """The late image looked like a jump ahead, and the next cloud like another jump back."""
+def test_the_first_frame_of_a_loop_is_not_lost_to_a_late_image_of_the_loop_before():
+    """The late image is no jump ahead, and the cloud after it is no other jump back."""
     sync, frames, arrivals = make(), 10, []
     for loop in range(3):
         start = loop * 100 * frames
@@ -158,7 +158,7 @@ def test_after_a_loop_the_first_frame_is_not_lost_to_a_late_image_of_the_last():
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
-def test_a_loop_shorter_than_any_wait_goes_on(frames):
+def test_a_loop_shorter_than_any_wait_keeps_giving_pairs(frames):
     sync, now, pairs = make(), 0, []
     for _ in range(12):
         for stamp in range(0, 100 * frames, 100):
@@ -168,10 +168,10 @@ def test_a_loop_shorter_than_any_wait_goes_on(frames):
     assert all(m.points == m.image for m in pairs)
     assert len(pairs) == (
         4 if frames == 1 else 12 * frames
-    )  # a single frame might as well be a repetition
+    )  # a loop of a single frame looks like repeated messages
 
 
-def test_a_loop_of_one_sensor_alone_goes_on():
+def test_a_loop_of_a_single_sensor_keeps_giving_matches():
     out = feed_at(make(streams=("points",)), [(100 * index, "points", 0) for index in range(12)])
     assert len(out) == 4
 
@@ -181,14 +181,14 @@ def test_a_sensor_whose_clock_alone_is_set_back_does_not_silence_the_other():
     messages = [(now, "points", now if now < 1000 else now - 900) for now in range(0, 5000, 100)]
     messages += [(now, "image", now) for now in range(0, 5000, 100)]
     out = feed_at(sync, sorted(messages))
-    assert sync.dropped["time_jump_image"] <= 3  # for max_wait they could be left over
+    assert sync.dropped["time_jump_image"] <= 3  # at most the images that wait during max_wait
     for stream in ("points", "image"):
         alone = [each.parts[stream] for each in out if list(each.parts) == [stream]]
         assert len([stamp for stamp in alone if stamp > 2500]) > 10
 
 
 def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
-    """Messages (arrival in ms, stream, stamp in ms); the item is the stamp."""
+    """Feed (arrival in ms, stream, stamp in ms); the item is the stamp."""
     return [
         match
         for now, stream, stamp in messages
@@ -196,7 +196,7 @@ def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> lis
     ]
 
 
-def test_late_messages_of_one_sensor_do_not_disturb_what_goes_on():
+def test_late_messages_of_one_sensor_do_not_disturb_the_pairs_after_them():
     sync = make()
     feed(sync, [("points", 0), ("image", 0), ("points", 100), ("image", 100)])
     for stamp in (200, 300, 400):
@@ -218,14 +218,14 @@ def test_messages_out_of_order_find_their_partners():
     assert [(m.points, m.image) for m in out] == [(0, 0), (100, 100)]
 
 
-def test_how_far_the_nearest_partner_missed_is_known():
+def test_the_miss_is_the_distance_to_the_nearest_partner():
     sync = make()
     feed(sync, [("points", 0), ("image", 123)])
     sync.expire(300 * MS)
     assert sync.miss("image") == 123 * MS
 
 
-def test_a_partner_that_comes_after_the_wait_misses_by_nothing():
+def test_the_miss_of_a_partner_that_comes_after_the_wait_is_zero():
     sync = make()
     arrivals = [
         (stamp + delay, stream, stamp)
@@ -235,7 +235,7 @@ def test_a_partner_that_comes_after_the_wait_misses_by_nothing():
     out = []
     for now, stream, stamp in sorted(arrivals)[
         :-6
-    ]:  # the last images would meet clouds that wait for no message
+    ]:  # the last images would match clouds whose wait no message has ended
         out += sync.add(stream, stamp * MS, stamp, now * MS)
     assert not any(m.is_pair for m in out) and sync.miss("image") == 0
 
@@ -247,7 +247,7 @@ def test_a_single_stream_passes_through():
     ]
 
 
-def test_no_more_than_a_bounded_number_of_messages_waits_and_the_rest_has_a_cause_of_its_own():
+def test_more_messages_than_can_wait_are_dropped_with_a_cause_of_their_own():
     sync = make(max_wait=10**15)
     for index in range(1000):
         sync.add("points", 60 * MS * index, index, 0)
@@ -263,28 +263,28 @@ def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[floa
     return sorted(images + clouds)
 
 
-def test_max_wait_of_a_second_holds_a_fast_camera_s_images_for_a_second():
+def test_images_of_a_fast_camera_are_kept_for_a_max_wait_of_a_second():
     pairs = [m for m in feed_at(make(max_wait=1000 * MS), camera_and_late_lidar(600)) if m.is_pair]
     assert len(pairs) == 34 and all(abs(m.points - m.image) < 1e-9 for m in pairs)
 
 
 @pytest.mark.parametrize(("max_wait", "delay"), [(200, 600), (200, 3000), (5000, 3000)])
-def test_a_partner_much_too_late_misses_by_nothing_though_a_fast_camera_went_on(max_wait, delay):
+def test_the_miss_of_a_much_too_late_partner_of_a_fast_camera_is_zero(max_wait, delay):
     sync = make(max_wait=max_wait * MS)
     out = feed_at(sync, camera_and_late_lidar(delay, 10.0))
     assert not any(m.is_pair for m in out) and sync.miss("image") == 0
     assert bool(sync.dropped["queue_full_image"]) == (
         max_wait > delay
-    )  # time would have been enough, places were not
+    )  # the wait would be long enough, but too few images may wait
 
 
-def test_how_far_a_late_partner_misses_is_known_before_any_wait_has_ended():
+def test_the_miss_of_a_late_partner_is_known_before_any_wait_has_ended():
     sync = make(max_wait=5000 * MS)
     feed_at(sync, camera_and_late_lidar(3000, 4.0))
     assert sync.miss("image") == 0
 
 
-def test_an_image_goes_to_the_nearest_of_the_clouds_that_wait():
+def test_an_image_is_paired_with_the_nearest_of_the_waiting_clouds():
     sync = make()
     out = feed_at(
         sync, [(0, "points", 0), (50, "points", 50), (100, "points", 100), (101, "image", 40)]
@@ -300,7 +300,7 @@ def test_a_cloud_whose_wait_ends_lets_the_older_pair_go_first():
         )
         == []
     )
-    assert sync.expire(200 * MS) == [match(50, 30), match(80, None)]  # an image at 60 had been due
+    assert sync.expire(200 * MS) == [match(50, 30), match(80, None)]  # an image at 60 was expected
 
 
 @pytest.mark.parametrize("phase", range(0, 100, 10))
@@ -312,7 +312,9 @@ def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, del
     pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]
     offsets = [abs(m.points - m.image) for m in pairs]
     assert len(pairs) >= 27
-    assert set(offsets[1:]) == {min(phase % 50, 50 - phase % 50)}  # the first ones know no rate yet
+    assert set(offsets[1:]) == {
+        min(phase % 50, 50 - phase % 50)
+    }  # at the first pairs no rate is known
 
 
 def waiting(sync: Synchronizer) -> int:
@@ -320,7 +322,7 @@ def waiting(sync: Synchronizer) -> int:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_counted(seed):
+def test_every_pair_is_mutually_nearest_among_the_arrived_messages_and_all_are_counted(seed):
     rng = np.random.default_rng(seed)
     arrivals = []
     for stream, rate in zip(("points", "image"), rng.choice([5, 10, 15, 20, 30], 2), strict=True):
@@ -337,7 +339,7 @@ def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_co
     come: dict[str, set[int]] = {
         "points": set(),
         "image": set(),
-    }  # and not older than what was given
+    }  # that arrived, and are newer than those given out
     results: list[Match] = []
 
     def check(matches: list[Match], received: int, now: int) -> None:
@@ -372,7 +374,7 @@ def test_every_pair_is_mutually_nearest_among_what_had_come_and_everything_is_co
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_every_cloud_ends_once_whatever_arrives(seed):
+def test_every_cloud_is_given_out_or_counted_as_dropped_exactly_once(seed):
     rng = np.random.default_rng(seed)
     sync, out, clouds, now = make(), [], 0, 0
     for _ in range(300):

@@ -11,8 +11,8 @@ from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert
 
 @pytest.fixture
 def buffer(monkeypatch):
-    """A Buffer that knows base_link -> mast -> lidar and base_link -> camera (optical)."""
-    # Not above: the tests are skipped without rclpy.
+    """Return a Buffer that knows base_link -> mast -> lidar and base_link -> camera (optical)."""
+    # Not at the top of the file: without rclpy, the tests are skipped.
     from support.vehicle_poses import (
         CAMERA_POSE,
         LIDAR_POSE,
@@ -42,7 +42,7 @@ def buffer(monkeypatch):
 
 @pytest.fixture
 def waits(buffer, monkeypatch) -> dict[str, int]:
-    """How long each frame was last waited for, nanoseconds; filled by each look-up of `buffer`."""
+    """Return the last timeout of each frame, nanoseconds; each look-up in `buffer` adds its own."""
     found: dict[str, int] = {}
     look_up = buffer.lookup_transform
 

@@ -132,7 +132,7 @@ def test_boxes_of_a_rig_come_out_in_the_frame_of_any_sensor(rig_buffer, frame):
     np.testing.assert_allclose(by_file.output_from_ego, by_tf.output_from_ego, atol=1e-9)
 
 
-def test_only_sensors_with_a_message_are_asked_for(rig_source):
+def test_only_poses_of_sensors_with_a_message_are_looked_up(rig_source):
     found = rig_source.at({"roof": header("roof_lidar")}, {"left": header("left_camera")})
     assert (list(found.ego_from_lidar), list(found.camera_from_ego)) == (["roof"], ["left"])
 

@@ -40,7 +40,7 @@ def from_parameters(**changes):
 
 
 def from_file(**changes):
-    """The same rig as a calibration of our own YAML would hold it."""
+    """Return the extrinsics of the same rig from a calibration in our own YAML format."""
     ego_from_base = ego_below(pose_matrix(LIDAR_POSE), GROUND)
     camera = Camera(
         np.diag([100.0, 100, 1]),
@@ -57,7 +57,7 @@ def from_file(**changes):
 
 @pytest.fixture(params=["file", "parameters", "tf", "stamped"])
 def source(request, buffer):
-    """The extrinsics of the same rig from each source."""
+    """Return the extrinsics of the same rig from each source."""
     if request.param in ("file", "parameters"):
         return from_file() if request.param == "file" else from_parameters()
     return TfExtrinsics(
@@ -65,7 +65,7 @@ def source(request, buffer):
     )
 
 
-def test_points_of_a_lidar_in_any_orientation_come_to_stand_on_the_ground_below_it(source):
+def test_points_of_a_rotated_lidar_are_transformed_to_the_ground_below_it(source):
     seen = apply(invert(pose_matrix(LIDAR_POSE)), POINTS)
     np.testing.assert_allclose(
         apply(poses(source).ego_from_lidar[LIDAR], seen), POINTS - (1.2, -0.3, GROUND), atol=1e-9
@@ -93,7 +93,7 @@ def test_boxes_come_out_in_the_clouds_frame_by_default(source):
     )
 
 
-def test_without_an_image_no_camera_is_asked_for(source):
+def test_without_an_image_no_pose_of_a_camera_is_looked_up(source):
     assert poses(source, with_image=False).camera_from_ego == {}
 
 
@@ -110,15 +110,15 @@ def test_boxes_come_out_in_the_vehicles_frame(buffer):
         )
 
 
-def test_boxes_that_cameras_alone_find_come_out_in_the_vehicles_frame():
-    """No cloud names another one, and boxes without a frame were dropped in silence."""
+def test_boxes_found_by_cameras_alone_come_out_in_the_frame_of_the_vehicle():
+    """No cloud names another frame, and boxes without a frame would be dropped silently."""
     source = from_parameters(mode="camera_only")
     found = at(source, header(source.lidar_frame), header("camera"))
     assert found.output_frame == "base_link"
     np.testing.assert_allclose(found.output_from_ego @ found.ego_from_base, np.eye(4), atol=1e-12)
 
 
-def test_a_file_knows_the_model_frame_and_its_sensors_frames():
+def test_a_file_knows_the_ego_frame_and_the_frames_of_its_sensors():
     model, camera = (poses(from_file(output_frame=frame)) for frame in ("base_link", "camera"))
     np.testing.assert_array_equal(model.output_from_ego, np.eye(4))
     np.testing.assert_allclose(camera.output_from_ego, camera.camera_from_ego[CAMERA], atol=1e-12)
@@ -139,7 +139,7 @@ def test_an_unknown_output_frame_is_refused_by_name(make):
         ({"extrinsics": "calibration"}, "calibration is empty"),
     ],
 )
-def test_what_a_source_lacks_is_named(changes, reason):
+def test_a_missing_parameter_of_a_source_is_named(changes, reason):
     with pytest.raises(ValueError, match=reason):
         from_parameters(**changes)
 

@@ -83,9 +83,7 @@ def test_a_static_transform_is_looked_up_once_and_a_stamped_one_at_every_stamp(b
 
 
 @pytest.mark.parametrize("is_stamped", [False, True])
-def test_boxes_in_an_output_frame_that_moves_are_placed_where_it_is_at_the_clouds_stamp(
-    buffer, is_stamped
-):
+def test_boxes_in_a_moving_output_frame_use_its_pose_at_the_stamp_of_the_cloud(buffer, is_stamped):
     source = TfExtrinsics(Transforms(buffer), "base_link", GROUND, "odom", is_stamped)
     driven = {
         S: pose_matrix([0, 0, 0, 0, 0, 0.2]),
@@ -112,7 +110,7 @@ def test_an_output_frame_that_moves_is_waited_for_and_a_static_sensor_is_not(buf
     assert waits == {"lidar": 0, "camera": 0, "mast": S // 10}
 
 
-def test_an_output_frame_begins_again_with_the_bag(buffer):
+def test_a_bag_that_begins_again_finds_its_output_frame_again(buffer):
     source = TfExtrinsics(Transforms(buffer), "base_link", GROUND, "odom")
 
     def play(stamp: int):
@@ -121,11 +119,11 @@ def test_an_output_frame_begins_again_with_the_bag(buffer):
 
     play(100 * S)
     with pytest.raises(MissingTransform, match="'odom'"):
-        play(S)  # as a sensor's
+        play(S)  # as with the transform of a sensor
     assert play(2 * S).output_frame == "odom"
 
 
-def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
+def test_a_stamp_unknown_to_tf_is_a_missing_transform(buffer):
     buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
     with pytest.raises(MissingTransform, match="'lift'"):
         at(
@@ -136,7 +134,7 @@ def test_a_stamp_of_which_tf_knows_nothing_is_missing(buffer):
 
 @pytest.mark.parametrize("before", [0, -S // 20])
 def test_before_a_simulation_began_there_are_no_transforms(buffer, before):
-    """The ego motion at its first frames asks for them; time 0 would be the latest transform."""
+    """The ego motion of the first frames looks them up; time 0 would mean the latest transform."""
     buffer.set_transform(transform_message("base_link", "lift", moved(1.5), S), "test")
     with pytest.raises(MissingTransform, match=r"'lift' to 'base_link'.* not after 0"):
         Transforms(buffer).look_up("base_link", "lift", before)
@@ -151,11 +149,11 @@ def test_a_bag_that_begins_again_finds_its_transforms_again(buffer):
 
     play(100 * S)
     with pytest.raises(MissingTransform):
-        play(S)  # the buffer refuses what is so old, and forgets when it is asked
+        play(S)  # the buffer refuses such old transforms, and is cleared at the look-up
     assert play(2 * S).ego_from_lidar[LIDAR][2, 3] == 1.5
 
 
-def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
+def test_before_the_first_cloud_the_ego_frame_is_below_the_frame_of_the_vehicle(buffer):
     source = TfExtrinsics(Transforms(buffer), "base_link", GROUND)
     found = at(source, header(source.lidar_frame), header("camera"))
     np.testing.assert_allclose(
@@ -165,7 +163,7 @@ def test_until_a_cloud_has_come_the_origin_is_below_the_vehicles(buffer):
 
 
 def test_a_missing_transform_names_the_namespace_in_which_transforms_are_published(buffer):
-    """There is no wheel of tf2_msgs, so that no node here can publish any."""
+    """No wheel contains tf2_msgs, so no node of a test can publish transforms."""
     node = SimpleNamespace(
         get_topic_names_and_types=lambda: [("/robot1/tf_static", [TF_MESSAGE]), ("/x", ["y"])],
         count_publishers=lambda topic: 1,
