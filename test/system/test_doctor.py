@@ -74,7 +74,7 @@ def play():
 
 
 def _from_drivers(all_: list[Entry]) -> list[Entry]:
-    """Return the messages as drivers send them: JPEG images on another topic, and gaps.
+    """Return the messages as drivers send them: JPEGs on another topic, and missing fields.
 
     The clouds are in base_link, organised without a row_step, and name their fields in capital
     letters. The camera_infos have no size and no K, and eight zeros as D.

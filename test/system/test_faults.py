@@ -1,4 +1,4 @@
-"""Faults of sensors over real DDS: the node goes on, counts them, and recovers at once."""
+"""Faults of sensors over real DDS: the node keeps working, counts them, and recovers at once."""
 
 from __future__ import annotations
 

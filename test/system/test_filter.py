@@ -1,4 +1,4 @@
-"""The box filter changes while a node runs: a set of parameters is taken as a whole or not."""
+"""The box filter changes while a node runs: all parameters of a set apply, or none."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def set_parameter(peer, name: str, value: str | float) -> None:
 
 @contextmanager
 def changed(peer, name: str, value: str | float):
-    """Set a parameter of the node, and reset it with the end of the context."""
+    """Set a parameter of the node within the context, and then reset it to its default."""
     set_parameter(peer, name, value)
     try:
         yield

@@ -201,7 +201,7 @@ def frames(bag) -> list[Frame]:
 
 
 def by_place(boxes: Boxes, reference: Boxes) -> Boxes:
-    """Return `boxes` in the order of the boxes of `reference` that they are nearest to."""
+    """Return for each box of `reference` the nearest one of `boxes`."""
     distances = np.linalg.norm(boxes.centers[:, None] - reference.centers[None], axis=-1)
     order = distances.argmin(0)
     assert sorted(order) == list(range(len(boxes)))

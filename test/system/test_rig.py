@@ -23,7 +23,7 @@ CAMERA = [
     0.0,
     0.0,
     0.0,
-]  # relative to the lidar, as in the calibration
+]  # in the frame of the vehicle; the offset from the lidar is that of the calibration
 POINTS = (
     np.random.default_rng(1).uniform((2, -8, 0.1, 0), (18, 8, 1.9, 1), (500, 4)).astype(np.float32)
 )  # ego frame

@@ -20,9 +20,8 @@ def test_a_topic_without_publisher_is_named_though_simulated_time_stands_still(s
 def test_a_publisher_whose_qos_cannot_match_is_named_with_the_setting(silent, peer):
     offered = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
     publisher = peer.node.create_publisher(PointCloud2, "/silent/points", offered)
-    line = silent.wait_for(
-        "QoS cannot match on /silent/points: /peer"
-    )  # known later than the topic
+    # The name of the publisher, /peer, becomes known later than the publisher itself.
+    line = silent.wait_for("QoS cannot match on /silent/points: /peer")
     peer.node.destroy_publisher(publisher)
     assert (
         "/peer offers best effort, but reliable is requested; set reliability to auto or "

@@ -241,7 +241,7 @@ def test_a_chained_filter_stays_when_the_subscription_follows_another_publisher(
 
 
 def test_two_cameras_that_are_swapped_by_remapping_keep_their_intrinsics():
-    """Images must not be remapped twice, which would bring back their own camera."""
+    """ROS remaps a remapped name again, which would swap the images back."""
     rules = [
         part
         for camera, other in (("left", "right"), ("right", "left"))

@@ -154,9 +154,8 @@ def test_label_info_maps_numbers_to_classes():
     assert info.threshold == 0.25
 
 
-@pytest.mark.parametrize(
-    "messages", ["vision_msgs"], indirect=True
-)  # stand-ins cannot be serialised
+# Stand-ins cannot be serialised.
+@pytest.mark.parametrize("messages", ["vision_msgs"], indirect=True)
 def test_real_messages_survive_serialization(message):
     from rclpy.serialization import deserialize_message, serialize_message
 

@@ -139,7 +139,7 @@ def test_a_loop_of_a_short_drive_loses_no_pair():
 
 
 def test_the_first_frame_of_a_loop_is_not_lost_to_a_late_image_of_the_loop_before():
-    """The late image is no jump ahead, and the cloud after it is no other jump back."""
+    """The late image must not count as a jump ahead, nor the next cloud as another jump back."""
     sync, frames, arrivals = make(), 10, []
     for loop in range(3):
         start = loop * 100 * frames
@@ -312,9 +312,8 @@ def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, del
     pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]
     offsets = [abs(m.points - m.image) for m in pairs]
     assert len(pairs) >= 27
-    assert set(offsets[1:]) == {
-        min(phase % 50, 50 - phase % 50)
-    }  # at the first pairs no rate is known
+    # The rates are not yet known at the first pair.
+    assert set(offsets[1:]) == {min(phase % 50, 50 - phase % 50)}
 
 
 def waiting(sync: Synchronizer) -> int:
@@ -339,7 +338,7 @@ def test_every_pair_is_mutually_nearest_among_the_arrived_messages_and_all_are_c
     come: dict[str, set[int]] = {
         "points": set(),
         "image": set(),
-    }  # that arrived, and are newer than those given out
+    }  # stamps that have arrived, and are newer than those given out
     results: list[Match] = []
 
     def check(matches: list[Match], received: int, now: int) -> None:

@@ -1,4 +1,4 @@
-"""A busy /tf delays no frames: it has a thread of its own, and only as long as needed."""
+"""A busy /tf delays no frames: its listener has a thread of its own and stops when it can."""
 
 from __future__ import annotations
 
