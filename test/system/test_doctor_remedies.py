@@ -23,7 +23,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
 
 @pytest.mark.parametrize("name", FIXABLE)
 def test_the_node_gives_results_with_the_doctors_parameters_and_command(
-    name: str, content: list[Entry], checkpoint_file: Path, calibration, tmp_path: Path
+    name: str, content: list[Entry], checkpoint_file: Path, tmp_path: Path
 ) -> None:
     spoil, calibration, *_ = BROKEN[name]
     bag = write(tmp_path / "bag", spoil(content), calibration)

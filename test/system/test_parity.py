@@ -360,8 +360,8 @@ def test_points_of_a_cloud_from_three_units_have_the_classes_of_the_predictor(
     answers, bag, points_checkpoint
 ):
     mode, recording, offline = answers
-    if mode != "lidar_only":  # only the network of this mode has the task
-        return
+    if mode != "lidar_only":
+        pytest.skip("only the network of the mode lidar_only has the task")
     predictor = Predictor.load(points_checkpoint, "cpu", **SETTINGS)
     for frame in frames(bag):
         message = recording.complete[frame.timestamp_ns].messages[POINTS]

@@ -14,10 +14,12 @@ from support.point_clouds import ROOF, points_predictor, turn
 
 from bev_semseg_ros.frame import Frame, LidarScan
 from bev_semseg_ros.geometry import rotation_z, transform
+from bev_semseg_ros.ros.convert.point_classes import encode_point_classes
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, encode_cloud, read_fields
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.extrinsics import FixedExtrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue, Work
+from bev_semseg_ros.ros.node import publishers as publishers_module
 from bev_semseg_ros.ros.node.pipeline import Pipeline
 from bev_semseg_ros.ros.node.publishers import Publishers
 from bev_semseg_ros.ros.parameters.parameters import Parameters
@@ -95,9 +97,16 @@ def test_published_classes_equal_the_predictors_in_the_order_and_frame_of_each_c
     assert (expected["roof"].labels[::7] == 255).all()
 
 
-def test_nothing_is_published_for_a_lidar_without_a_subscriber(node, peer, monkeypatch):
+def test_no_message_is_made_for_a_lidar_without_a_subscriber(node, peer, monkeypatch):
     process, subscribe = node
+    made = []
+
+    def recorded(points, classes, colors, header):
+        made.append(header.frame_id)
+        return encode_point_classes(points, classes, colors, header)
+
+    monkeypatch.setattr(publishers_module, "encode_point_classes", recorded)
     received = subscribe("rear/point_segmentation")
-    process({name: encode_cloud(cloud, Header()) for name, cloud in clouds().items()})
+    process({name: encode_cloud(cloud, Header(frame_id=name)) for name, cloud in clouds().items()})
     peer.spin_until(lambda: received, what="the classes of the rear cloud")
-    assert len(received) == 1
+    assert made == ["rear"] and len(received) == 1
