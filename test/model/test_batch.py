@@ -7,7 +7,7 @@ from support.samples import camera_sample, lidar_sample, rig_sample, sample
 from bev_semseg_ros.model.batch import Batch
 
 
-def test_frames_are_stacked_with_what_they_lack_left_out():
+def test_frames_are_stacked_without_their_missing_sensors():
     samples = [sample(0), lidar_sample(1), camera_sample(2)]
     batch = Batch.from_samples(samples)
     assert len(batch) == 3
@@ -55,7 +55,7 @@ def test_units_of_different_frames_are_different_units():
     assert rays.units.tolist() == [*lidar, *(2 + lidar)]
 
 
-def test_only_the_attributes_that_were_asked_for_are_carried():
+def test_a_batch_has_only_the_requested_point_attributes():
     rings = replace(sample(), point_attributes={"ring": np.arange(400), "time": np.zeros(400)})
     assert Batch.from_samples([rings]).point_attributes == {}
     batch = Batch.from_samples([rings], ["ring"])
@@ -63,7 +63,7 @@ def test_only_the_attributes_that_were_asked_for_are_carried():
     assert batch.point_attributes["ring"].tolist() == list(range(400))
 
 
-def test_attributes_that_a_frame_does_not_have_are_nan():
+def test_attributes_that_a_frame_lacks_are_nan():
     rings = replace(sample(), point_attributes={"ring": np.arange(400)})
     ring = Batch.from_samples([sample(), rings, camera_sample()], ["ring"]).point_attributes["ring"]
     assert ring.dtype == torch.float32 and len(ring) == 800

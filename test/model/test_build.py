@@ -1,4 +1,4 @@
-"""The choice of parts by name."""
+"""Parts of the network are chosen by name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from bev_semseg_ros.model.tasks.task import Head, Task
 
 
 class OwnNeck(Fpn):
-    """A neck of one's own."""
+    """A user-defined neck."""
 
 
 class OwnTask(SegmentationTask):
@@ -36,7 +36,7 @@ class OwnTask(SegmentationTask):
 
 
 class OwnFusion(Fusion):
-    """A fusion that knows nothing of the outputs of image heads."""
+    """A fusion that does not use the outputs of image heads."""
 
     uses_image = True
 
@@ -62,7 +62,7 @@ class OwnImagePart(nn.Module):
 
 
 class FusionOfDepth(OwnFusion):
-    """A fusion that wants what no head gives."""
+    """A fusion that uses an output that no head has."""
 
     image_outputs = (("segmentation", "depth"),)
 
@@ -73,7 +73,7 @@ class FusionOfDepth(OwnFusion):
 
 @pytest.fixture
 def own_module(monkeypatch):
-    """Make an importable module with the classes above and a few that are none of the kind."""
+    """Make an importable module with the classes above, a function and a number."""
     module = types.ModuleType("parts_of_a_test")
     module.OwnNeck, module.OwnTask = OwnNeck, OwnTask
     module.OwnFusion, module.FusionOfDepth = OwnFusion, FusionOfDepth
@@ -91,23 +91,23 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("setting, table", SETTINGS, ids=[name for name, _ in SETTINGS])
-def test_an_unknown_choice_is_refused_with_its_setting_and_what_is_known(setting, table):
+def test_an_unknown_part_is_refused_with_its_setting_and_the_known_names(setting, table):
     with pytest.raises(ValueError, match=rf"model\.{setting}: unknown 'magic'") as error:
         build_network(small_config(**{setting: "magic"}))
     assert all(name in str(error.value) for name in table)
 
 
-def test_an_unknown_task_is_refused_with_its_setting_and_what_is_known():
+def test_an_unknown_task_is_refused_with_its_setting_and_the_known_names():
     with pytest.raises(ValueError, match=r"model\.tasks: unknown 'depth'.*detection, segmentation"):
         build_network(small_config(tasks=("segmentation", "depth")))
 
 
-def test_an_unknown_label_set_is_refused_with_its_setting_and_what_is_known():
+def test_an_unknown_label_set_is_refused_with_its_setting_and_the_known_names():
     with pytest.raises(ValueError, match=r"labels\.segmentation: .*'cityscapes'.*driving_13"):
         build_network(small_config({"segmentation": "cityscapes"}))
 
 
-def test_a_task_twice_is_refused():
+def test_a_task_that_is_listed_twice_is_refused():
     with pytest.raises(ValueError, match=r"model\.tasks: 'detection' is listed twice"):
         build_network(small_config(tasks=("detection", "detection")))
 
@@ -125,16 +125,16 @@ def test_a_task_without_its_label_set_is_refused(task):
         build_tasks(replace(Config(), labels=labels))
 
 
-def test_label_sets_of_tasks_that_the_network_does_not_have_do_no_harm():
+def test_label_sets_of_tasks_that_the_network_lacks_do_no_harm():
     assert [task.name for task in build_tasks(small_config(tasks=("detection",)))] == ["detection"]
 
 
-def test_a_class_of_ones_own_is_taken(own_module):
+def test_a_user_defined_class_is_accepted(own_module):
     model = build_network(small_config(neck=f"{own_module}:OwnNeck"))
     assert type(model.camera.neck) is OwnNeck
 
 
-def test_a_task_of_ones_own_stands_beside_the_others_with_labels_of_its_own(own_module):
+def test_a_user_defined_task_is_added_to_the_others_with_its_own_label_set(own_module):
     tasks = ("detection", "segmentation", f"{own_module}:OwnTask")
     tasks = build_tasks(small_config({"surface": "groups_6"}, tasks=tasks))
     assert {task.name: task.labels.name for task in tasks} == {
@@ -144,7 +144,7 @@ def test_a_task_of_ones_own_stands_beside_the_others_with_labels_of_its_own(own_
     }
 
 
-def test_a_fusion_of_ones_own_that_uses_no_outputs_of_heads_is_taken_as_ever(own_module):
+def test_a_user_defined_fusion_that_uses_no_outputs_of_heads_is_accepted(own_module):
     model = build_network(small_config(fusion=f"{own_module}:OwnFusion")).eval()
     assert set(run(model, sample())) == {"detection", "segmentation"}
 
@@ -157,7 +157,7 @@ def test_a_fusion_that_uses_a_task_which_the_network_lacks_is_refused(fusion):
         build_network(small_config(fusion=fusion, tasks=("detection",)))
 
 
-def test_channels_that_the_heads_of_attention_cannot_share_are_refused():
+def test_channels_that_the_attention_heads_cannot_divide_equally_are_refused():
     config = with_settings(Config(), ["model.fusion=cross_attention", "model.neck_channels=50"])
     with pytest.raises(ValueError, match=r"model\.neck_channels: .* multiple of 4, got 50"):
         build_network(config)
@@ -213,7 +213,7 @@ def test_a_lidar_encoder_that_asks_for_an_unknown_attribute_of_points_is_refused
         build_network(small_config(lidar_encoder=f"{own_module}:Timed"))
 
 
-def test_a_fusion_with_an_image_part_that_says_it_uses_no_image_is_refused(own_module, monkeypatch):
+def test_a_fusion_with_an_image_part_but_without_uses_image_is_refused(own_module, monkeypatch):
     monkeypatch.setattr(OwnFusion, "uses_image", False)
     with pytest.raises(ValueError, match=r"model\.fusion: OwnFusion .* set .* uses_image to True"):
         build_network(small_config(fusion=f"{own_module}:OwnFusion"))
@@ -257,7 +257,7 @@ def test_a_camera_encoder_that_returns_too_few_maps_is_refused(own_module, monke
 
 
 @pytest.mark.parametrize("name", ["os:system", "builtins:eval", "subprocess:Popen"])
-def test_what_lies_in_other_modules_is_never_called(name):
+def test_objects_of_other_modules_are_never_called(name):
     with pytest.raises(ValueError, match="is not a class derived from"):
         choose("model.neck", name, build.NECKS, Neck)
 
@@ -273,13 +273,13 @@ def test_a_known_name_gives_its_class():
     assert choose("model.camera_encoder", "residual", table, ResidualEncoder) is ResidualEncoder
 
 
-def test_the_point_attributes_of_the_lidar_encoder_are_known_without_a_network():
+def test_the_point_attributes_of_the_lidar_encoder_are_available_without_a_network():
     assert point_attributes(Config()) == ()
     with pytest.raises(ValueError, match=r"model\.lidar_encoder"):
         point_attributes(small_config(lidar_encoder="magic"))
 
 
-def test_label_sets_of_a_checkpoint_spare_the_file(tmp_path):
+def test_label_sets_of_a_checkpoint_make_their_file_unnecessary(tmp_path):
     config = small_config({"segmentation": str(tmp_path / "gone.yaml")})
     with pytest.raises(FileNotFoundError, match=r"gone\.yaml"):
         build_tasks(config)

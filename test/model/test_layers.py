@@ -1,4 +1,4 @@
-"""The folders may import only downwards: what every reader of the architecture relies on."""
+"""Each file imports only from its own layer and from the layers above it in `ORDER`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ CHOICES = {
         build.FUSIONS,
     )
     for name in table
-} - {"none"}  # an everyday word, which also is a distortion model and a pattern of walls
+} - {"none"}  # an everyday word, also the name of a distortion model and of a wall pattern
 SETTINGS = {"camera_encoder", "lidar_encoder", "point_encoder", "neck", "fusion"}
 WITHOUT_TORCH = {
     "file_signatures",
@@ -119,7 +119,7 @@ def test_a_file_of_ros_imports_only_from_layers_above_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_torch_and_ros_stay_where_they_belong(path: Path) -> None:
+def test_torch_and_ros_are_imported_only_where_they_are_allowed(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
     if _layer(path) in WITHOUT_TORCH:
         assert "torch" not in roots
@@ -144,7 +144,7 @@ def test_the_model_reads_no_files() -> None:
 
 
 def _names_a_choice(node: ast.expr) -> bool:
-    """Return True for the name of a part as a text, and for `config.model.<setting>`."""
+    """Return True for a string that names a part, and for `config.model.<setting>`."""
     if isinstance(node, ast.Constant):
         return node.value in CHOICES
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
@@ -154,7 +154,7 @@ def _names_a_choice(node: ast.expr) -> bool:
 
 
 def _comparisons(source: str) -> list[ast.expr]:
-    """Return what a file compares, by an operator, a dictionary's keys or `match`."""
+    """Return what a file compares: operands, dictionary keys and the patterns of `match`."""
     found: list[ast.expr] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Compare):
@@ -167,7 +167,7 @@ def _comparisons(source: str) -> list[ast.expr]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_choice_is_compared_by_its_name_in_one_place_alone(path: Path) -> None:
+def test_only_one_file_compares_the_names_of_parts(path: Path) -> None:
     lines = [node.lineno for node in _comparisons(path.read_text()) if _names_a_choice(node)]
     assert not lines or path == CHOSEN_IN, f"{path}, lines {lines}"
 
@@ -186,6 +186,6 @@ def test_the_search_for_comparisons_finds_them(source: str) -> None:
     assert any(_names_a_choice(node) for node in _comparisons(source))
 
 
-def test_every_layer_has_its_place_in_the_order() -> None:
+def test_every_layer_is_in_the_order() -> None:
     assert {_layer(path) for path in FILES} <= {*ORDER}
     assert ORDER[:3] == ["file_signatures", "path_kind", "yaml_file"]

@@ -16,14 +16,14 @@ from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.tasks.task import merged
 from bev_semseg_ros.preprocessing import Sample, points_in_grid
 
-# With what the segmentation predicts, and without.
+# Fusions that use the predictions of the segmentation; all fusions.
 SEMANTIC = ("painted", "semantic_cross_attention")
 FUSIONS = ("projective", "cross_attention", "none", *SEMANTIC)
 
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small tensors on shared cores: a second thread only waits."""
+    """Use one thread: with small tensors on shared cores, a second one would only wait."""
     with torch_threads(1):
         yield
 
@@ -56,7 +56,7 @@ def test_outputs_have_the_promised_shapes(fusion, encoder):
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_training_in_bfloat16_sees_points_and_cells_exactly_where_they_project(fusion):
+def test_bev_inputs_under_bfloat16_autocast_are_exactly_those_of_float32(fusion):
     model = network(small_config(fusion=fusion))
     batch = Batch.from_samples([sample(0), sample(1)])
     with torch.no_grad():
@@ -69,13 +69,13 @@ def test_a_training_in_bfloat16_sees_points_and_cells_exactly_where_they_project
 
 
 @pytest.mark.parametrize("size", [(640, 400), (112, 80)])
-def test_images_whose_size_is_no_multiple_of_32_are_answered(size):
+def test_image_sizes_that_are_no_multiple_of_32_are_accepted(size):
     outputs = run(network(small_config(camera_encoder="efficientnet_lite0")), sample(size=size))
     assert outputs["segmentation"]["logits"].shape[2:] == (size[1] // 4, size[0] // 4)
 
 
 @pytest.mark.parametrize(("encoder", "fusion"), PARTS)
-def test_a_frame_without_an_image_in_a_batch_is_exactly_lidar_only(fusion, encoder):
+def test_a_frame_without_an_image_has_its_lidar_only_outputs_in_a_batch(fusion, encoder):
     model = network(small_config(fusion=fusion, camera_encoder=encoder))
     together = run(model, sample(0), lidar_sample(1))["detection"]
     alone = run(model, lidar_sample(1))["detection"]
@@ -84,7 +84,7 @@ def test_a_frame_without_an_image_in_a_batch_is_exactly_lidar_only(fusion, encod
 
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
-def test_another_image_changes_what_is_detected(fusion):
+def test_another_image_changes_the_detections(fusion):
     model, here = network(small_config(fusion=fusion)), sample(0)
     other = replace(here, images=sample(1).images)
     assert (heatmap(model, here) - heatmap(model, other)).abs().max() > 1e-5
@@ -106,7 +106,7 @@ def test_without_fusion_the_image_changes_no_box():
         ("none", False),
     ],
 )
-def test_the_camera_alone_segments_and_detects_only_where_the_fusion_can(fusion, finds_boxes):
+def test_the_camera_alone_segments_and_detects_only_if_the_fusion_can(fusion, finds_boxes):
     outputs = run(network(small_config(fusion=fusion)), camera_sample())
     assert "segmentation" in outputs
     assert ("detection" in outputs) == finds_boxes
@@ -116,18 +116,18 @@ def test_the_lidar_alone_segments_nothing():
     assert list(run(network(), lidar_sample())) == ["detection"]
 
 
-def test_an_empty_cloud_is_answered():
+def test_an_empty_cloud_gives_a_finite_heatmap():
     empty = sample().with_points(np.zeros((0, 4), np.float32), np.zeros(0, int))
     assert torch.isfinite(heatmap(network(), empty)).all()
 
 
-def test_frames_of_a_batch_do_not_see_each_other():
+def test_frames_of_a_batch_do_not_affect_each_other():
     model = network()
     both, one = heatmap(model, sample(0), sample(1)), heatmap(model, sample(0))
     assert torch.allclose(both[0], one[0], atol=1e-5)
 
 
-def test_missing_images_do_not_move_the_statistics_of_batch_norm():
+def test_missing_images_do_not_update_batch_norm_statistics():
     model = network().train()
     model(Batch.from_samples([lidar_sample()]))
     assert model.camera.encoder.stem[1].num_batches_tracked == 0
@@ -145,7 +145,7 @@ def test_weights_are_stored_once(fusion):
 RIG = {"front": (96, 64), "right": (64, 64), "far_right": (96, 64)}
 
 
-def test_every_image_has_the_outputs_it_has_alone():
+def test_each_image_of_a_rig_has_the_same_outputs_as_alone():
     model, seen = network(), rig_sample(RIG)
     together = run(model, seen)
     numbers = {name: n for n, (_, name) in enumerate(Batch.from_samples([seen]).image_keys)}
@@ -164,7 +164,7 @@ def test_outputs_of_images_of_different_sizes_are_not_mixed():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
-def test_every_camera_that_sees_something_changes_what_is_detected(fusion):
+def test_every_camera_changes_the_detections(fusion):
     model, seen = network(small_config(fusion=fusion)), rig_sample(RIG)
     found = heatmap(model, seen)
     for name in RIG:
@@ -174,7 +174,7 @@ def test_every_camera_that_sees_something_changes_what_is_detected(fusion):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_a_frame_of_several_cameras_is_answered_in_a_batch_as_alone(fusion):
+def test_a_frame_of_several_cameras_has_the_same_heatmap_in_a_batch_as_alone(fusion):
     model = network(small_config(fusion=fusion))
     rig = rig_sample({"front": (96, 64), "right": (96, 64)}, 3)
     samples = [sample(0), rig, lidar_sample(1), rig.of_camera("right")]
@@ -191,7 +191,7 @@ def test_the_order_of_the_cameras_does_not_matter(fusion):
     assert torch.allclose(heatmap(model, seen), heatmap(model, turned), atol=1e-5)
 
 
-# Any tasks, of any label sets.
+# Any tasks and any label sets.
 
 
 ONE_TASK = [(("segmentation",), fusion) for fusion in FUSIONS] + [
@@ -200,26 +200,26 @@ ONE_TASK = [(("segmentation",), fusion) for fusion in FUSIONS] + [
 
 
 @pytest.mark.parametrize(("tasks", "fusion"), ONE_TASK)
-def test_a_network_of_one_task_answers_that_alone(tasks, fusion):
+def test_a_network_of_one_task_has_only_its_outputs(tasks, fusion):
     model = network(small_config(fusion=fusion, tasks=tasks))
     for samples in ([sample(0)], [sample(0), lidar_sample(1)], [sample(0), camera_sample(1)]):
         assert tuple(run(model, *samples)) == tasks
     assert [task.name for task in model.tasks] == list(tasks)
 
 
-def test_what_a_sensor_cannot_show_is_not_answered():
+def test_a_task_without_its_sensor_has_no_outputs():
     assert list(run(network(small_config(tasks=("segmentation",))), lidar_sample())) == []
     assert list(run(network(small_config(tasks=("detection",))), camera_sample())) == []
 
 
-def test_a_network_without_image_tasks_and_fusion_does_not_look_at_images():
+def test_a_network_without_image_tasks_and_fusion_does_not_run_the_camera_encoder():
     model = network(small_config(fusion="none", tasks=("detection",))).train()
     model(Batch.from_samples([sample(0)]))
     assert model.camera.encoder.stem[1].num_batches_tracked == 0
 
 
 @pytest.mark.slow
-def test_a_camera_branch_that_has_nothing_to_say_is_not_compiled():
+def test_an_unused_camera_branch_is_not_compiled():
     config = small_config(fusion="none", tasks=("detection",))
     model = network(config)
     assert not model.uses_images
@@ -230,13 +230,13 @@ def test_a_camera_branch_that_has_nothing_to_say_is_not_compiled():
 
 
 @pytest.mark.parametrize("tasks", [("detection", "segmentation"), ("segmentation", "detection")])
-def test_the_order_of_the_tasks_does_not_change_what_belongs_to_which(tasks):
+def test_the_order_of_the_tasks_does_not_mix_up_their_outputs(tasks):
     outputs = run(network(small_config(tasks=tasks)), sample())
     assert outputs["segmentation"]["logits"].shape == (1, 13, 16, 24)
     assert outputs["detection"]["heatmap"].shape == (1, 4, 64, 64)
 
 
-def test_the_label_sets_decide_on_the_number_of_classes():
+def test_the_label_sets_determine_the_number_of_classes():
     labels = {"detection": "a2d2_boxes", "segmentation": "a2d2_38"}
     model = network(small_config(labels))
     outputs = run(model, sample())
@@ -245,7 +245,7 @@ def test_the_label_sets_decide_on_the_number_of_classes():
     assert {task.name: task.labels.name for task in model.tasks} == labels
 
 
-def test_the_label_sets_of_a_checkpoint_go_before_those_of_the_configuration():
+def test_the_label_sets_of_a_checkpoint_override_those_of_the_configuration():
     model = build_network(small_config(), {"segmentation": load_label_set("groups_6")})
     assert {task.name: task.labels.name for task in model.tasks} == {
         "detection": "boxes_4",
@@ -253,7 +253,7 @@ def test_the_label_sets_of_a_checkpoint_go_before_those_of_the_configuration():
     }
 
 
-def test_each_task_finds_its_head():
+def test_each_task_has_a_head_with_its_number_of_classes():
     model = network()
     for task in model.tasks:
         layer = getattr(model.head(task), model.head(task).class_layers[0])
@@ -261,8 +261,8 @@ def test_each_task_finds_its_head():
 
 
 @pytest.mark.slow
-def test_a_few_steps_learn_one_frame():
-    """Loss, targets, network and postprocessing agree: what is trained comes out again."""
+def test_a_few_steps_overfit_two_frames():
+    """Targets, losses, network and postprocess fit together: predictions become the labels."""
     grid = GridConfig(x_max=12.8, y_min=-6.4, y_max=6.4)
     config = small_config(
         neck_channels=16,
@@ -279,7 +279,7 @@ def test_a_few_steps_learn_one_frame():
     for each in (sample(3), sample(4)):
         inside = points_in_grid(each.points, grid)
         seen.append(each.with_points(each.points[inside], inside))
-    # So that the box counts as one that was seen.
+    # Five points, the minimum for a box that is not ignored.
     on_box = np.array([[7.0, 2.1, 0.8, 0.5]] * 5, np.float32)
     points = np.concatenate([seen[0].points, on_box])
     seen[0] = Sample.of(points, seen[0].image, seen[0].camera)
@@ -316,11 +316,11 @@ def test_a_few_steps_learn_one_frame():
     assert (found["segmentation", 0] == mask).mean() > 0.95
 
 
-def test_the_grid_of_these_tests_has_the_cells_that_they_name():
+def test_the_grid_of_these_tests_has_the_expected_shape():
     assert GRID.shape == (128, 128) and GRID.output_shape == (64, 64)
 
 
-def test_two_tasks_cannot_give_values_of_one_name():
+def test_two_tasks_cannot_return_values_of_the_same_name():
     task = network().tasks[0]
     with pytest.raises(ValueError, match=rf"task {task.name}: another task has a value named 'a'"):
         merged({"a": 1}, {"a": 2}, task)

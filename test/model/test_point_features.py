@@ -1,4 +1,4 @@
-"""A network with a point encoder: which points it classifies, and what the BEV makes of them."""
+"""A network with a point encoder: which points it classifies and which reach the BEV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bev_semseg_ros.preprocessing import Sample, points_in_grid, prepare
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small tensors on shared cores: a second thread only waits."""
+    """Use one thread: with small tensors on shared cores, a second one would only wait."""
     with torch_threads(1):
         yield
 
@@ -32,7 +32,7 @@ def run(network, *samples: Sample):
         return network(Batch.from_samples(samples, with_rays=True))
 
 
-def test_points_outside_the_grid_are_classified_and_the_bev_does_not_see_them():
+def test_points_outside_the_grid_are_classified_but_do_not_reach_the_bev():
     seen = sample(reach=180)
     inside = seen.within(points_config().grid)
     assert 0 < len(inside.points) < len(seen.points)
@@ -43,7 +43,7 @@ def test_points_outside_the_grid_are_classified_and_the_bev_does_not_see_them():
     assert torch.equal(outputs["detection"]["heatmap"], expected)
 
 
-def test_a_training_of_points_alone_leaves_the_statistics_of_the_boxes_alone():
+def test_training_point_segmentation_alone_does_not_change_the_other_parts():
     network = copy.deepcopy(points_network()).train()
     before = {key: value.clone() for key, value in network.state_dict().items()}
     outputs = network(Batch.from_samples([sample()], with_rays=True), {"points"})
@@ -53,7 +53,7 @@ def test_a_training_of_points_alone_leaves_the_statistics_of_the_boxes_alone():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_a_training_goes_on_when_hardly_a_point_is_left(count):
+def test_training_continues_when_hardly_any_points_are_left(count):
     network = copy.deepcopy(points_network()).train()
     whole = sample()
     kept = np.flatnonzero(points_in_grid(whole.points, points_config().grid))[:count]
@@ -66,31 +66,31 @@ def test_a_training_goes_on_when_hardly_a_point_is_left(count):
     assert (gradient is not None and gradient.any()) == (count > 0)
 
 
-def test_frames_of_a_batch_and_one_without_points_do_not_see_each_other():
+def test_frames_of_a_batch_do_not_affect_each_other_even_if_one_has_no_points():
     network, first, second = points_network(), sample(0), sample(1)
     together = run(network, first, second.without_points(), second)
     alone = [run(network, each)["point_segmentation"]["logits"] for each in (first, second)]
     assert torch.allclose(together["point_segmentation"]["logits"], torch.cat(alone), atol=1e-4)
 
 
-def test_a_cloud_that_lost_all_its_points_is_answered_and_no_cloud_is_not():
+def test_an_empty_cloud_has_point_outputs_and_a_missing_cloud_has_none():
     empty = sample().with_points(np.zeros((0, 4), np.float32), np.zeros(0, int))
     outputs = run(points_network(), empty)
     assert outputs["point_segmentation"]["logits"].shape == (0, 13)
     assert "point_segmentation" not in run(points_network(), sample().without_points())
 
 
-def test_a_sample_without_rays_is_seen_from_its_lidar():
+def test_a_sample_without_rays_gets_them_from_the_pose_of_its_lidar():
     seen = sample()
     rough = replace(seen, rays=None)
     found, expected = (
         run(points_network(), each)["point_segmentation"]["logits"] for each in (rough, seen)
     )
     agree = (found.argmax(1) == expected.argmax(1)).float().mean()
-    assert agree > 0.9  # the rays are a rounding apart
+    assert agree > 0.9  # the rays differ by rounding
 
 
-def test_features_of_points_reach_the_boxes_only_if_that_is_asked_for():
+def test_point_features_reach_the_boxes_only_if_configured():
     model = replace(points_config().model, point_features_to_bev=True)
     fed, plain = points_network(model), points_network()
     here, dimmed = sample(), sample()
@@ -111,6 +111,6 @@ def test_features_of_points_reach_the_boxes_only_if_that_is_asked_for():
         ),
     ],
 )
-def test_what_needs_features_of_points_says_so_without_an_encoder(settings, message):
+def test_settings_that_need_point_features_are_refused_without_a_point_encoder(settings, message):
     with pytest.raises(ValueError, match=message):
         build_network(points_config(point_encoder="none", **settings))

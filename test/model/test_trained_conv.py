@@ -1,4 +1,4 @@
-"""The convolutions of the blocks learn what torch's own would learn, whatever the processor."""
+"""TrainedConv has the outputs and gradients of torch's own convolution on every processor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bev_semseg_ros.model.layers import TrainedConv
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
-def test_gradients_are_those_of_torch(kernel, stride, capability, monkeypatch):
+def test_outputs_and_gradients_are_those_of_torch(kernel, stride, capability, monkeypatch):
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     torch.manual_seed(0)
     ours = TrainedConv(3, 5, kernel, stride)
@@ -30,7 +30,7 @@ def test_gradients_are_those_of_torch(kernel, stride, capability, monkeypatch):
         torch.testing.assert_close(mine, theirs)
 
 
-def test_an_input_without_gradient_needs_none():
+def test_an_input_that_requires_no_gradient_is_accepted():
     conv = TrainedConv(3, 5, 3, 1)
     conv(torch.randn(1, 3, 6, 6)).sum().backward()
     assert conv.weight.grad is not None

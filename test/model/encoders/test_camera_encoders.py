@@ -12,7 +12,7 @@ def image(height, width, count=1):
 
 @pytest.mark.parametrize("kind", [EfficientNetLite0, ResidualEncoder])
 @pytest.mark.parametrize("size", [(400, 640), (80, 96), (67, 97)])
-def test_features_have_the_promised_channels_and_sizes_by_ceil_division(kind, size):
+def test_features_have_the_promised_channels_and_sizes_rounded_up(kind, size):
     encoder = kind().eval()
     with torch.inference_mode():
         shapes = [tuple(feature.shape) for feature in encoder(image(*size))]
@@ -22,22 +22,22 @@ def test_features_have_the_promised_channels_and_sizes_by_ceil_division(kind, si
     ]
 
 
-def test_pixels_are_brought_to_minus_one_to_one():
+def test_pixels_are_normalized_to_minus_one_to_one():
     values = normalize(torch.tensor([0, 127, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)).flatten()
     assert values.tolist() == pytest.approx([-127 / 128, 0, 1])
 
 
-def test_a_stride_of_two_pads_behind_on_even_sizes_as_tensorflow_does():
+def test_a_stride_of_two_pads_even_sizes_at_the_end_as_tensorflow_does():
     encoder = EfficientNetLite0()
     with torch.no_grad():
         encoder.conv_stem.weight.zero_()
-        encoder.conv_stem.weight[0, 0, 0, 0] = 1  # takes the first pixel of its window
+        encoder.conv_stem.weight[0, 0, 0, 0] = 1  # passes on the first pixel of its window
         picture = torch.arange(16.0).reshape(1, 1, 4, 4).repeat(1, 3, 1, 1)
         assert encoder.conv_stem(picture)[0, 0].tolist() == [[0, 2], [8, 10]]
 
 
 def imagenet_state():
-    """Weights as the EfficientNet-PyTorch family names them, with a classifier at the end."""
+    """Return weights named as in EfficientNet-PyTorch, with a classifier at the end."""
     state = {}
     for key, value in EfficientNetLite0().state_dict().items():
         parts = key.split(".")
@@ -52,7 +52,7 @@ def imagenet_state():
     return state | {"_fc.weight": torch.rand(1000, 1280)}
 
 
-def test_weights_of_the_imagenet_family_are_taken_over():
+def test_imagenet_weights_with_other_names_are_loaded():
     encoder, state = EfficientNetLite0(), imagenet_state()
     encoder.load_pretrained(state)
     assert torch.equal(
@@ -60,7 +60,7 @@ def test_weights_of_the_imagenet_family_are_taken_over():
     )
 
 
-def test_weights_of_something_else_are_refused_by_name():
+def test_incomplete_imagenet_weights_are_refused_with_the_missing_name():
     state = imagenet_state()
     del state["_blocks.2._bn1.weight"]
     with pytest.raises(ValueError, match=r"blocks\.2\.bn1\.weight"):
@@ -68,7 +68,7 @@ def test_weights_of_something_else_are_refused_by_name():
 
 
 @pytest.mark.parametrize("kind", [EfficientNetLite0, ResidualEncoder])
-def test_a_frozen_front_neither_learns_nor_moves_its_statistics(kind):
+def test_frozen_blocks_update_neither_their_weights_nor_their_statistics(kind):
     encoder = kind()
     encoder.freeze(2)
     encoder.train()
@@ -80,7 +80,7 @@ def test_a_frozen_front_neither_learns_nor_moves_its_statistics(kind):
     assert any(parameter.grad is not None for parameter in encoder.parameters())
 
 
-def test_an_encoder_of_ones_own_that_lists_no_blocks_is_trained_whole_from_a_checkpoint():
+def test_a_user_defined_encoder_that_lists_no_blocks_is_never_frozen():
     class Own(CameraEncoder):
         def __init__(self):
             super().__init__()

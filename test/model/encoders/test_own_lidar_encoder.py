@@ -1,4 +1,4 @@
-"""A lidar encoder of one's own, named by `module:Class`."""
+"""A user-defined lidar encoder, named by `module:Class`."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ OWN_ENCODER = "ring_encoder_of_a_test:RingEncoder"
 
 @pytest.fixture
 def own_encoder(monkeypatch):
-    """Make RingEncoder importable as `OWN_ENCODER`; pytest gives this file no name of its own."""
+    """Make RingEncoder importable as `OWN_ENCODER`, and return this name."""
     import sys
     import types
 
@@ -54,7 +54,7 @@ def own_encoder(monkeypatch):
     return OWN_ENCODER
 
 
-def test_attributes_and_pose_reach_a_lidar_encoder_that_asks_for_them(own_encoder):
+def test_attributes_and_pose_reach_a_lidar_encoder_that_requests_them(own_encoder):
     model = network(small_config(lidar_encoder=own_encoder))
     pose = np.eye(4)
     pose[2, 3] = 1.7
@@ -67,7 +67,7 @@ def test_attributes_and_pose_reach_a_lidar_encoder_that_asks_for_them(own_encode
     assert canvas[1, 25, 65].isnan().tolist() == [True, False]
 
 
-def test_attributes_and_pose_reach_it_from_a_frame_through_a_predictor(own_encoder, monkeypatch):
+def test_attributes_and_pose_reach_a_lidar_encoder_through_a_predictor(own_encoder, monkeypatch):
     config = small_config(lidar_encoder=own_encoder)
     pose = np.eye(4)
     pose[2, 3] = 1.7
@@ -88,7 +88,7 @@ def test_attributes_and_pose_reach_it_from_a_frame_through_a_predictor(own_encod
 
 
 @pytest.mark.slow
-def test_a_checkpoint_names_a_class_of_ones_own(own_encoder, tmp_path):
+def test_a_checkpoint_with_a_user_defined_class_can_be_loaded(own_encoder, tmp_path):
     config = small_config(lidar_encoder=own_encoder)
     model = network(config)
     path = tmp_path / "own.pt"

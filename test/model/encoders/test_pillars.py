@@ -14,7 +14,7 @@ def encoder(extra=0):
 
 
 def batch_of(points, frames=None, count=1):
-    """A batch of `count` frames without images; frames: of each point, None: all of the first."""
+    """Return `count` frames without images; `frames` is the frame of each point, by default 0."""
     points = torch.tensor(points, dtype=torch.float32).reshape(-1, 4)
     frames = torch.zeros(len(points), dtype=torch.int64) if frames is None else torch.tensor(frames)
     of_frames = [points[frames == frame].numpy() for frame in range(count)]
@@ -34,7 +34,7 @@ def test_one_point_occupies_its_own_pillar_and_no_other():
     assert occupied(run(encoder(), [[1.05, 0.7, 0.5, 0.3]])) == [[0, 5, 19]]
 
 
-def test_an_empty_cloud_leaves_the_canvas_empty():
+def test_an_empty_cloud_gives_an_empty_canvas():
     canvas = run(encoder(), [], count=2)
     assert canvas.shape == (2, 32, 32, 8) and not canvas.any()
 
@@ -69,20 +69,20 @@ def test_the_canvas_passes_gradients_to_the_weights():
     assert module.linear.weight.grad.abs().sum() > 0
 
 
-def test_features_of_the_fusion_change_what_a_pillar_says():
+def test_fusion_features_change_the_output_of_a_pillar():
     module, point = encoder(3), [[1.05, 0.7, 0.5, 0.3]]
     plain, told = (run(module, point, extra=torch.full((1, 3), value)) for value in (0.0, 5.0))
     assert occupied(told) == [[0, 5, 19]] and not torch.equal(plain, told)
 
 
-def test_a_linear_layer_that_saw_geometry_alone_gets_new_inputs_that_count_nothing():
+def test_a_linear_layer_trained_without_fusion_gets_new_inputs_of_weight_zero():
     module, value = encoder(3), encoder(0).linear.weight.detach()
     fitted = module.fit_weight("linear.weight", value)
     assert torch.equal(fitted[:, :10], value) and not fitted[:, 10:].any()
     assert fitted.shape == module.linear.weight.shape
 
 
-def test_a_linear_layer_that_saw_other_features_keeps_its_geometry():
+def test_a_linear_layer_trained_with_other_features_keeps_its_geometry_weights():
     value = encoder(17).linear.weight.detach()
     for channels in (0, 3):
         fitted = encoder(channels).fit_weight("linear.weight", value)

@@ -20,14 +20,14 @@ from bev_semseg_ros.model.encoders.spherical_image import (
 
 
 def rays(*clouds: np.ndarray) -> BatchRays:
-    """Return the rays of clouds, each of a unit of its own."""
+    """Return the rays of clouds, one unit per cloud."""
     points = torch.from_numpy(np.concatenate(clouds)[:, :3])
     units = torch.repeat_interleave(torch.arange(len(clouds)), torch.tensor(list(map(len, clouds))))
     return BatchRays(points, units, len(clouds))
 
 
 def turned(cloud: np.ndarray, degrees: float) -> np.ndarray:
-    """Return a cloud turned about the lidar's axis."""
+    """Return a cloud rotated about the axis of the lidar."""
     angle = np.radians(degrees)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     result = cloud.copy()
@@ -38,7 +38,7 @@ def turned(cloud: np.ndarray, degrees: float) -> np.ndarray:
 @pytest.mark.parametrize(
     ("reach", "width"), [(40, PARTS[0]), (100, PARTS[1]), (150, WHOLE), (180, WHOLE)]
 )
-def test_an_image_is_as_wide_as_what_the_unit_sees(reach, width):
+def test_an_image_is_as_wide_as_the_field_of_view_of_its_unit(reach, width):
     images = SphericalImages.of(rays(turn(reach=reach)))
     assert images.widths.unique().tolist() == [width]
     assert images.counts == tuple(int(each == width) for each in WIDTHS)
@@ -46,15 +46,15 @@ def test_an_image_is_as_wide_as_what_the_unit_sees(reach, width):
 
 
 @pytest.mark.parametrize("direction", [0, 90, 180, -133])
-def test_what_lies_across_the_rear_looks_as_if_it_lay_ahead(direction):
-    columns = 360 / TURN  # by whole columns, so that the same points share a pixel
+def test_a_narrow_field_of_view_has_the_same_image_in_every_direction(direction):
+    columns = 360 / TURN  # rotate by whole columns: the same points share a pixel
     cloud = turned(turn(reach=40), 0.1)
     there = turned(cloud, round(direction / columns) * columns)
     ahead, behind = (SphericalImages.of(rays(each)) for each in (cloud, there))
     assert torch.equal(ahead.winners, behind.winners)
 
 
-def test_a_whole_turn_repeats_its_ends():
+def test_an_image_of_a_whole_revolution_repeats_its_ends():
     images = SphericalImages.of(rays(turn(columns=200)))
     winners = images.winners.view(ROWS, WHOLE)
     assert torch.equal(winners[:, :MARGIN], winners[:, TURN : TURN + MARGIN])
@@ -62,7 +62,7 @@ def test_a_whole_turn_repeats_its_ends():
     assert (winners[:, :MARGIN] >= 0).any() and (winners[:, -MARGIN:] >= 0).any()
 
 
-def test_the_nearest_of_the_points_in_one_direction_is_in_the_image_and_all_find_their_pixel():
+def test_each_pixel_holds_its_nearest_point_and_every_point_has_a_pixel():
     near = turn(beams=4, columns=20, reach=30)
     far = near * np.array([3, 3, 3, 1], np.float32)
     images = SphericalImages.of(rays(np.concatenate([far, near, near])))
@@ -89,7 +89,7 @@ def test_points_straight_above_below_and_at_the_unit_have_a_pixel():
     assert torch.allclose(shares.sum(0), torch.ones(5))
 
 
-def test_a_unit_that_lost_its_points_has_an_empty_image():
+def test_a_unit_without_points_has_an_empty_image():
     clouds = [turn(reach=40), turn(reach=40)]
     all_rays = rays(*clouds)
     images = SphericalImages.of(all_rays[all_rays.units == 1])

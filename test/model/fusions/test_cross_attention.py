@@ -18,7 +18,7 @@ QUERIES = torch.tensor([[10.0, 0, 1.6], [-10, 0, 1.6]])  # ahead and behind
 
 
 def bev_inputs(*yaws):
-    """What the BEV part gets of one frame whose cameras, 1.6 m up, look in these directions."""
+    """Return the inputs of the BEV part for a frame of cameras 1.6 m up with these yaws."""
     images = {}
     for number, yaw in enumerate(yaws):
         pose = OPTICAL_FROM_VIEW @ invert(transform(rotation_z(yaw), (0, 0, 1.6)))
@@ -30,14 +30,14 @@ def bev_inputs(*yaws):
     return fusion.bev_inputs([tokens], Batch.from_samples([Sample(None, images)]))
 
 
-def test_queries_stand_at_the_centres_of_their_cells():
+def test_queries_are_at_the_centres_of_their_cells():
     centers = query_centers(GridConfig(x_max=6.4, y_min=-3.2, y_max=3.2), 8)
     assert centers.shape == (16, 3)
     assert centers[0].tolist() == pytest.approx([0.8, -2.4, 0.8])
     assert centers[1, 1] == pytest.approx(-0.8)
 
 
-def test_a_query_looks_at_the_token_it_projects_to():
+def test_the_reference_point_of_a_query_is_where_it_projects_to():
     _, references, valid = bev_inputs(0.0)
     assert references[0, 0].tolist() == pytest.approx([32.5 / 16 - 0.5, 24.5 / 16 - 0.5])
     assert valid[0, :, 0].tolist() == [1, 0]
@@ -60,12 +60,12 @@ def attention(valid):
         return module, bev, tokens, place, module(bev, tokens, place, torch.full((1, 12, 1), valid))
 
 
-def test_a_query_that_looks_nowhere_stays_as_it_was():
+def test_a_query_without_a_valid_reference_point_is_unchanged():
     _, bev, _, _, found = attention(0.0)
     assert torch.equal(found, bev)
 
 
-def test_a_query_sees_the_token_before_it_more_than_a_far_one():
+def test_a_query_attends_more_to_the_token_at_its_reference_point_than_to_a_far_one():
     module, bev, tokens, place, found = attention(1.0)
     effects = []
     for column in (0, 3):

@@ -14,14 +14,14 @@ SIZE = (640, 384)  # width and height
 
 
 def camera(yaw=0.0, y=0.0, size=SIZE):
-    """A camera 1.6 m above the ground."""
+    """Return a camera 1.6 m above the ground."""
     matrix = np.array([[400, 0, size[0] / 2], [0, 400, size[1] / 2], [0, 0, 1.0]])
     pose = OPTICAL_FROM_VIEW @ invert(transform(rotation_z(yaw), (0, y, 1.6)))
     return Camera(matrix, size, pose)
 
 
 def plate(x, width=2.0, low=0.4, high=1.4, y=0.0, step=0.1):
-    """The points of an upright plate that faces the vehicle, as of the rear of a car."""
+    """Return points on an upright plate that faces the vehicle, like the rear of a car."""
     across = np.arange(y - width / 2, y + width / 2 + 1e-9, step)
     up = np.arange(low, high + 1e-9, step)
     across, up = (each.ravel() for each in np.meshgrid(across, up))
@@ -29,7 +29,11 @@ def plate(x, width=2.0, low=0.4, high=1.4, y=0.0, step=0.1):
 
 
 def seen(*frames):
-    """Return what is seen, frame by frame; each is (clouds, cameras by name)."""
+    """Return for each cloud the index of the image that shows each point, or -1.
+
+    Args:
+        frames: (clouds, cameras by name) of each frame.
+    """
     samples = []
     for clouds, cameras in frames:
         points = np.concatenate(clouds)
@@ -59,7 +63,7 @@ def test_a_wall_behind_a_car_is_not_seen_and_the_car_is():
     assert (wall == 0).all()
 
 
-def test_what_stands_beside_and_above_a_car_is_seen():
+def test_objects_beside_and_above_a_car_are_seen():
     beside = plate(20, y=5)
     above = plate(20, low=2.2, high=3.0)
     for part in seen(([CAR, beside, above], ONE)):
@@ -88,7 +92,7 @@ def test_a_wall_along_the_road_hides_nothing_of_itself():
     assert (wall == 0).all()
 
 
-def test_a_car_does_not_hide_its_own_other_end():
+def test_a_car_does_not_hide_its_own_farther_points():
     low, high = plate(10, low=0.4, high=0.9), plate(10.9, low=0.9, high=1.4)
     assert all((part == 0).all() for part in seen(([low, high], ONE)))
 
@@ -96,17 +100,17 @@ def test_a_car_does_not_hide_its_own_other_end():
 def test_points_of_another_frame_and_points_outside_the_image_hide_nothing():
     behind = plate(-10)
     wall, car, _ = seen(([WALL], ONE), ([CAR, behind], ONE))
-    assert (wall == 0).all() and (car == 1).all()  # numbers of the images
+    assert (wall == 0).all() and (car == 1).all()  # indices of the images
 
 
-def test_a_point_that_one_camera_does_not_see_takes_one_that_does():
+def test_a_point_hidden_from_one_camera_is_assigned_to_another_that_sees_it():
     # The second camera, 4 m to the left, looks past the car, and sees the wall nearer its border.
     rig = {"front": camera(), "left": camera(y=4.0)}
     car, wall = seen(([CAR, WALL], rig))
     assert (car == 0).all() and (wall == 1).all()
 
 
-def test_images_of_different_sizes_each_have_their_own_points():
+def test_occlusion_is_handled_separately_for_images_of_different_sizes():
     rig = {"front": camera(), "back": camera(yaw=np.pi, size=(320, 192))}
     parts = [CAR, WALL, CAR * (-1, 1, 1), WALL * (-1, 1, 1)]
     car, wall, car_behind, wall_behind = seen((parts, rig))
@@ -114,5 +118,5 @@ def test_images_of_different_sizes_each_have_their_own_points():
     assert len({*car, *car_behind}) == 2
 
 
-def test_an_image_without_points_is_asked_for_nothing():
+def test_an_image_without_points_is_accepted():
     assert [len(part) for part in seen(([np.zeros((0, 3))], ONE))] == [0]

@@ -1,4 +1,4 @@
-"""Points take the features and the classes that the image shows where they lie."""
+"""Points take the features and class probabilities of the cell that they project to."""
 
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ def test_the_loss_of_the_boxes_reaches_the_logits_of_the_classes_and_the_learned
         assert torch.isfinite(weight.grad).all() and weight.grad.abs().max() > 0
 
 
-def test_other_classes_in_the_image_change_what_is_detected(network):
+def test_other_classes_in_the_image_change_the_detections(network):
     seen = sample(0)
     before = run(network, seen)["detection"]["heatmap"]
     bias = network.camera.heads.segmentation.logits.bias
@@ -88,7 +88,7 @@ def test_other_classes_in_the_image_change_what_is_detected(network):
     assert (before - after).abs().max() > 1e-4
 
 
-def test_probabilities_of_an_image_in_bfloat16_are_still_those_of_its_logits(network):
+def test_class_probabilities_under_bfloat16_are_close_to_float32(network):
     _, _, exact = of_points(network, one_point(10))
     with torch.autocast("cpu", torch.bfloat16):
         _, _, rough = of_points(network, one_point(10))
@@ -96,7 +96,7 @@ def test_probabilities_of_an_image_in_bfloat16_are_still_those_of_its_logits(net
     assert torch.allclose(rough[:, 5:], exact[:, 5:], atol=0.02)
 
 
-def test_a_cloud_without_a_point_and_a_camera_beside_it_are_answered(network):
+def test_an_empty_cloud_with_an_image_gives_a_finite_heatmap(network):
     empty = Sample.of(np.zeros((0, 4), np.float32), sample().image, sample().camera)
     assert isinstance(empty.camera, Camera)
     assert torch.isfinite(run(network, empty)["detection"]["heatmap"]).all()

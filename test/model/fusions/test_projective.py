@@ -14,16 +14,17 @@ SIZE = (64, 48)  # width and height
 
 
 def camera(size=SIZE, yaw=0.0, right=0.0):
-    """A camera 1.6 m up that looks along x, or `yaw` to the left; its middle `right` pixels off."""
+    """Return a camera 1.6 m up with this yaw, its principal point `right` pixels off centre."""
     matrix = np.array([[50, 0, size[0] / 2 + right], [0, 50, size[1] / 2], [0, 0, 1.0]])
     pose = OPTICAL_FROM_VIEW @ invert(transform(rotation_z(yaw), (0, 0, 1.6)))
     return Camera(matrix, size, pose)
 
 
 def gather(*frames):
-    """The features of points whose image maps number their cells, one channel wide.
+    """Return the features of points from image maps whose only channel is the cell index.
 
-    frames: (points, cameras by name) of each frame.
+    Args:
+        frames: (points, cameras by name) of each frame.
     """
     samples = []
     for points, cameras in frames:
@@ -83,7 +84,7 @@ def test_without_any_image_points_take_nothing():
     assert features.shape == (800, fusion.point_channels) and not features.any()
 
 
-def test_a_point_takes_the_camera_that_sees_it_nearest_the_middle_of_its_image():
+def test_a_point_takes_the_camera_that_sees_it_nearest_the_centre_of_its_image():
     # Two cameras 40 degrees apart, whose images overlap by about 25 degrees.
     cameras = {"front": camera(), "left": camera(yaw=np.radians(40))}
     for degrees, expected in ((0, 0), (19, 0), (21, 1), (40, 1)):
@@ -102,7 +103,7 @@ def test_a_point_that_one_of_several_cameras_sees_takes_that_one():
     assert gather(([(0, 10, 1.6, 0)], cameras)) == [[0, 0]]
 
 
-def test_cameras_of_different_sizes_are_told_apart():
+def test_points_take_the_cells_of_cameras_of_different_sizes():
     small = camera((32, 32), yaw=np.pi)
     (ahead, behind) = gather(
         ([AHEAD, (-10, 0, 1.6, 0)], {"back": small, "front": camera()}),

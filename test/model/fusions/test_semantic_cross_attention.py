@@ -1,4 +1,4 @@
-"""Tokens of the camera carry what the segmentation head says of their cells."""
+"""Image tokens carry the class probabilities of their cells."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ def with_fusion(fusion):
 
 
 def tokens_of(logits, size):
-    """The share of the tokens that comes from the classes, for an image whose C4 says nothing."""
+    """Return the part of the tokens that comes from the classes: C4 is zero."""
     module = SemanticTokens(4, 2, logits.shape[1])
     with torch.no_grad():
         module.narrow.bias.zero_()
@@ -40,7 +40,7 @@ def test_a_token_at_the_border_of_the_image_carries_the_mean_of_the_cells_that_i
     assert found.shape == (1, 2, 2, 2) and torch.allclose(found, torch.full_like(found, 0.5))
 
 
-def test_without_anything_learnt_of_classes_it_answers_as_cross_attention_does():
+def test_untrained_class_weights_give_the_outputs_of_cross_attention():
     plain, semantic = (
         build_network(with_fusion(fusion)).eval()
         for fusion in ("cross_attention", "semantic_cross_attention")

@@ -1,4 +1,4 @@
-"""Every neck of the table, by what the rest of the network needs of it."""
+"""What the rest of the network requires of every neck."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CHANNELS = 8
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """Small tensors on shared cores: a second thread only waits."""
+    """Use one thread: with small tensors on shared cores, a second one would only wait."""
     with torch_threads(1):
         yield
 
 
 @cache
 def experienced(name: str) -> Neck:
-    """Return a neck of random weights whose BatchNorm layers have seen a few batches."""
+    """Return a neck with random weights whose BatchNorm layers have seen a few batches."""
     torch.manual_seed(0)
     made = NECKS[name](IN_CHANNELS, CHANNELS)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def neck(request) -> Neck:
 
 
 class AllNecks(nn.Module):
-    """Gives all necks the same maps as arguments, as engines need it: one compilation for all."""
+    """Runs all necks on the same maps, so that engines compile only one module."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class AllNecks(nn.Module):
 
 
 def features(images: int = 2, height: int = 48, width: int = 80) -> list[Tensor]:
-    """Return C2..C5 of images of chance; each level is half of the one before, rounded up."""
+    """Return random maps C2..C5; each has half the size of the one before, rounded up."""
     sizes = [(-(-height // stride), -(-width // stride)) for stride in (4, 8, 16, 32)]
     return [
         torch.randn(images, channels, *size)
@@ -90,7 +90,7 @@ def test_p2_has_the_size_of_c2_whatever_the_coarser_levels_round_to(neck, size):
     assert neck.channels == CHANNELS
 
 
-def test_every_map_that_the_paper_reads_and_every_weight_count(neck):
+def test_every_weight_and_every_map_that_the_paper_uses_get_a_gradient(neck):
     inputs = [level.requires_grad_() for level in features()]
     neck(inputs).square().sum().backward()
     unread = [number + 2 for number, level in enumerate(inputs) if level.grad is None]
@@ -100,7 +100,7 @@ def test_every_map_that_the_paper_reads_and_every_weight_count(neck):
 
 
 @pytest.mark.parametrize("name", ["fpn", "deeplab"])
-def test_what_is_far_away_in_the_image_reaches_every_place(name):
+def test_features_from_one_corner_of_the_image_reach_the_opposite_one(name):
     neck, changed = experienced(name), features(1, 400, 640)
     with torch.inference_mode():
         before = neck(changed)[..., -8:, -8:]
@@ -118,14 +118,14 @@ def test_the_fused_levels_of_segformer_are_its_linear_layer_on_the_concatenation
         assert torch.allclose(neck(maps), expected, atol=1e-5)
 
 
-def test_one_image_can_be_trained_on(neck):
+def test_a_neck_can_be_trained_on_a_single_image(neck):
     neck.train()(features(1, 32, 64)).sum().backward()
     assert all(weight.grad.isfinite().all() for weight in neck.parameters())
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_an_engine_gives_the_values_of_the_network(engine):
+def test_an_engine_returns_the_outputs_of_the_necks(engine):
     if engine == "openvino":
         pytest.importorskip("openvino")
     compiler = torch_compiler(1) if engine == "torch" else openvino_compiler("fp32", 1, None)
@@ -137,7 +137,7 @@ def test_an_engine_gives_the_values_of_the_network(engine):
             assert torch.allclose(values, experienced(name)(maps), atol=1e-4), name
 
 
-def test_bfloat16_stays_close(neck):
+def test_outputs_in_bfloat16_are_close_to_float32(neck):
     maps, rough = features(1), copy.deepcopy(neck)
     fold_batch_norm(rough)
     lower_precision(rough, torch.bfloat16)
@@ -149,7 +149,7 @@ def test_bfloat16_stays_close(neck):
 
 
 @pytest.mark.parametrize("name", NECKS)
-def test_a_network_answers_the_same_after_its_export(name, tmp_path: Path):
+def test_a_network_has_the_same_outputs_after_its_export(name, tmp_path: Path):
     torch.manual_seed(0)
     config = small_config(neck=name, neck_channels=16, tasks=("segmentation",))
     model = build_network(config).eval()

@@ -1,4 +1,4 @@
-"""A network's classes seen through a coarser label set."""
+"""The classes of a network in a coarser label set."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def logits_for(network, spread=3.0):
 
 
 def cars_alone():
-    """A label set of one's own that has nothing to say of three classes of boxes_4."""
+    """Return a user-defined label set that has no members of two classes of boxes_4."""
     classes = ("sedan", "wagon", "lorry")
     coarser = {"boxes_4": ("car", "car", "truck")}
     return LabelSet("cars_alone", classes, np.zeros((3, 3)), coarser)
 
 
 @pytest.mark.parametrize("network, labels", SEGMENTATION_PAIRS)
-def test_of_exclusive_classes_the_probability_is_the_sum_of_the_members(network, labels):
+def test_the_probability_of_exclusive_members_is_their_sum(network, labels):
     seen, logits = view(network, labels), logits_for(network)
     merged, apart = seen.merge_exclusive(logits).exp(), torch.softmax(logits, 1)
     for number in range(len(seen.shared)):
@@ -46,7 +46,7 @@ def test_of_exclusive_classes_the_probability_is_the_sum_of_the_members(network,
 
 
 @pytest.mark.parametrize("network, labels", BOX_PAIRS)
-def test_of_independent_classes_one_member_is_enough(network, labels):
+def test_the_probability_of_independent_members_is_that_of_at_least_one(network, labels):
     seen, logits = view(network, labels), logits_for(network)
     merged, apart = torch.sigmoid(seen.merge_independent(logits)), torch.sigmoid(logits)
     for number in range(len(seen.shared)):
@@ -55,7 +55,7 @@ def test_of_independent_classes_one_member_is_enough(network, labels):
         torch.testing.assert_close(merged[:, number], expected)
 
 
-def test_a_class_of_one_member_keeps_its_logits_to_the_bit():
+def test_a_class_of_one_member_keeps_its_exact_logits():
     seen, logits = view("a2d2_boxes", "boxes_4"), logits_for("a2d2_boxes")
     pedestrian = load_label_set("a2d2_boxes").index("Pedestrian")
     merged = seen.merge_independent(logits)[:, seen.shared.index("pedestrian")]
@@ -75,7 +75,7 @@ def test_a_class_without_members_has_next_to_no_probability():
 
 @pytest.mark.parametrize("value", [-200.0, -40.0, -28.0, 0.0, 28.0, 40.0, 200.0])
 @pytest.mark.parametrize("merge", ["merge_exclusive", "merge_independent"])
-def test_values_and_gradients_are_finite_however_sure_the_network_is(merge, value):
+def test_values_and_gradients_are_finite_for_extreme_logits(merge, value):
     seen = view("a2d2_boxes", "boxes_4")
     logits = torch.full((1, len(load_label_set("a2d2_boxes")), 2, 2), value)
     logits[..., 0] = torch.randn(logits.shape[:-1])
@@ -86,14 +86,14 @@ def test_values_and_gradients_are_finite_however_sure_the_network_is(merge, valu
     assert torch.isfinite(logits.grad).all()
 
 
-def test_a_united_class_is_as_likely_as_its_members_however_unlikely_they_are():
+def test_the_merged_logit_of_very_unlikely_members_is_accurate():
     seen = view("a2d2_boxes", "boxes_4")
     logits = torch.full((1, 14, 1, 1), -20.0, dtype=torch.float32)
     car = seen.merge_independent(logits)[0, seen.shared.index("car")].item()
     assert car == pytest.approx(-20 + np.log(2), abs=1e-3)
 
 
-def test_the_gradient_of_a_united_class_goes_to_its_likelier_member_first():
+def test_the_gradient_of_a_merged_class_is_larger_for_its_likelier_member():
     seen = view("a2d2_boxes", "boxes_4")
     labels = load_label_set("a2d2_boxes")
     car, van, truck = (labels.index(name) for name in ("Car", "VanSUV", "Truck"))
@@ -120,12 +120,12 @@ def test_the_gradient_of_a_united_class_goes_to_its_likelier_member_first():
         ("kitti_boxes", "a2d2_boxes", "boxes_4"),
     ],
 )
-def test_network_and_labels_meet_in_the_finest_set_that_both_map_to(network, labels, shared):
+def test_the_shared_set_is_the_finest_that_network_and_labels_map_to(network, labels, shared):
     seen = view(network, labels)
     assert seen.shared == load_label_set(shared)
     assert seen.is_identity == (network == shared)
 
 
-def test_sets_that_do_not_meet_are_refused_by_name():
+def test_label_sets_without_a_shared_set_are_refused_by_name():
     with pytest.raises(ValueError, match="boxes_4 cannot train or score a network of driving_13"):
         view("driving_13", "boxes_4")

@@ -1,4 +1,4 @@
-"""Scores of maps on cases counted by hand."""
+"""Scores of BEV maps on cases computed by hand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROAD, MARKING, SIDEWALK = 0, 1, 2
 
 
 def a_map(classes: np.ndarray | list, observed: np.ndarray | None = None) -> BevMap:
-    """Return a map of cells of a metre that begins at the vehicle, 2 m wide."""
+    """Return a map of 1 m cells, usually 2 m wide, that begins at the vehicle."""
     return BevMap(np.asarray(classes, np.uint8), 0, -1, 1, BEV, observed)
 
 
@@ -37,7 +37,7 @@ def scored(truth: BevMap, found: BevMap) -> dict:
     return result
 
 
-def test_observed_cells_and_all_cells_are_counted_apart() -> None:
+def test_observed_cells_and_all_cells_are_scored_separately() -> None:
     truth = a_map([[ROAD, SIDEWALK]] * 4, np.array([[True, True]] + [[False, False]] * 3))
     result = scored(truth, a_map([[ROAD, SIDEWALK]] + [[ROAD, ROAD]] * 3))
     learned = result["learned"]
@@ -47,7 +47,7 @@ def test_observed_cells_and_all_cells_are_counted_apart() -> None:
     assert BevSegmentationMetric.headline(result) == {"bev_miou": learned["in_view"]["miou"]}
 
 
-def test_a_lane_marking_taken_for_road_is_drivable_and_an_unknown_cell_is_missed() -> None:
+def test_a_lane_marking_predicted_as_road_is_drivable_and_an_unknown_cell_is_missed() -> None:
     truth = a_map([[ROAD, MARKING], [ROAD, SIDEWALK]])
     scores = scored(truth, a_map([[ROAD, ROAD], [MASK_IGNORED, ROAD]]))["learned"]["in_view"]
     assert scores["drivable_iou"] == pytest.approx(2 / 4)
@@ -55,7 +55,7 @@ def test_a_lane_marking_taken_for_road_is_drivable_and_an_unknown_cell_is_missed
     assert scores["iou"]["building"] is None
 
 
-def test_cells_beyond_the_range_or_the_image_and_ignored_ones_do_not_count() -> None:
+def test_cells_out_of_range_or_out_of_view_or_ignored_do_not_count() -> None:
     frame, _ = TinyDataset()[0]
     truth = a_map(np.zeros((50, 2)))
     in_view = cells_in_view(truth, frame)
@@ -66,7 +66,7 @@ def test_cells_beyond_the_range_or_the_image_and_ignored_ones_do_not_count() -> 
     assert result["learned"]["in_view"]["miou"] == 1
 
 
-def test_cells_that_any_of_the_images_shows_count() -> None:
+def test_cells_in_any_of_the_images_count() -> None:
     frame, _ = RigDataset()[0]
     truth = BevMap(np.zeros((30, 30), np.uint8), -15, -15, 1, BEV)
     ahead, left = (
@@ -77,7 +77,7 @@ def test_cells_that_any_of_the_images_shows_count() -> None:
     np.testing.assert_array_equal(cells_in_view(truth, frame), ahead | left)
 
 
-def test_a_network_of_finer_classes_is_scored_in_those_of_the_true_map() -> None:
+def test_a_network_of_finer_classes_is_scored_in_the_classes_of_the_true_map() -> None:
     metric = BevSegmentationMetric(PIXELS, TINY)
     truth = a_map([[ROAD, BEV.index("vehicle")], [BEV.index("barrier"), SIDEWALK]])
     names = (("road", "truck"), ("pole", "road"))
@@ -105,7 +105,7 @@ def predicted(frame: Frame, mask: np.ndarray, learned: BevMap | None = None) -> 
     return replace(found, results=results, label_sets={"segmentation": PIXELS})
 
 
-def test_the_lifted_map_is_scored_beside_the_learned_one() -> None:
+def test_the_lifted_map_is_scored_in_addition_to_the_learned_one() -> None:
     frame, annotation = TinyDataset()[0]
     metric = BevSegmentationMetric(BEV, TINY)
     truth = BevMap(np.full((50, 40), ROAD, np.uint8), 0, -8, 0.4)
@@ -153,7 +153,7 @@ def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
     assert metric.result()["lifted"]["points"]["num_frames"] == 2
 
 
-def test_the_classes_that_the_data_give_to_points_go_before_those_of_masks() -> None:
+def test_labelled_points_take_precedence_over_masks() -> None:
     frame, annotation = TinyDataset()[0]
     sidewalk = np.full(500, PIXELS.index("sidewalk"), np.uint8)
     known = replace(annotation, point_classes={LIDAR: sidewalk})
@@ -169,7 +169,7 @@ def test_the_classes_that_the_data_give_to_points_go_before_those_of_masks() -> 
         assert metric.headline(result) == {"bev_miou": 1}
 
 
-def test_nothing_to_score_makes_a_result_without_figures() -> None:
+def test_without_anything_to_score_the_result_has_no_figures() -> None:
     metric = BevSegmentationMetric(BEV, TINY)
     frame, annotation = TinyDataset()[0]
     unrelated = replace(annotation, mask_labels=load_label_set("camvid_11"))
@@ -181,9 +181,7 @@ def test_nothing_to_score_makes_a_result_without_figures() -> None:
     assert metric.headline(result) == {"bev_miou": None}
 
 
-def test_a_network_without_the_task_is_scored_by_its_lifted_masks_where_there_is_a_true_map() -> (
-    None
-):
+def test_lifted_masks_of_a_network_without_the_task_are_scored_if_there_is_a_true_map() -> None:
     frame, annotation = TinyDataset()[0]
     report = Report(build_tasks(TINY))
     report.add(frame, annotation, predicted(frame, annotation.mask))
@@ -204,7 +202,7 @@ def test_a_network_without_the_task_is_scored_by_its_lifted_masks_where_there_is
     assert in_images < in_grid == 50 * 40
 
 
-def test_cells_outside_the_grid_of_a_network_that_looks_ahead_do_not_count() -> None:
+def test_cells_outside_the_grid_of_a_learned_map_do_not_count() -> None:
     frame, annotation = TinyDataset()[0]
     all_around = BevMap(np.full((300, 300), ROAD, np.uint8), -60, -60, 0.4)
     metric = BevSegmentationMetric(BEV, TINY)

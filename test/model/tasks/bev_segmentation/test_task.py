@@ -27,30 +27,28 @@ TASK = BevSegmentationTask(CONFIG, BEV)
 
 
 def labelled(names: list[str], places: list[list[float]]) -> Example:
-    """Return an example with points of these classes at these places."""
+    """Return an example with points of these classes at these positions."""
     points = np.column_stack([np.array(places), np.zeros(len(places))]).astype(np.float32)
     classes = np.array([PIXELS.index(name) for name in names], np.float32)
     return Example(Sample.of(points, point_attributes={"class": classes}))
 
 
-def test_cells_without_a_labelled_point_are_left_out() -> None:
+def test_cells_without_a_labelled_point_are_ignored() -> None:
     points = [[0.2, 0.2, 0], [0.3, 0.3, 0], [2.2, -0.2, 0], [2.2, -0.2, 1], [3, 1, 0]]
     example = labelled(["road", "road", "road", "car", "sky"], points)
     encoded = TASK.encode(example)
     assert encoded is not None and encoded.labels == BEV and encoded.mask.shape == (8, 8)
     assert (encoded.mask[0, 4], encoded.mask[5, 3]) == (ROAD, VEHICLE)
-    assert (encoded.mask != MASK_IGNORED).sum() == 2  # the sky is at no place
+    assert (encoded.mask != MASK_IGNORED).sum() == 2  # a point of the sky labels no cell
     assert TASK.encode(Example(Sample(None))) is None
 
 
-def test_labelled_points_above_or_below_the_grid_teach_no_cell() -> None:
+def test_labelled_points_above_or_below_the_grid_label_no_cell() -> None:
     encoded = TASK.encode(labelled(["road", "car"], [[0.2, 0.2, -8], [2.2, -0.2, 9]]))
     assert encoded is not None and (encoded.mask == MASK_IGNORED).all()
 
 
-def test_the_loss_is_the_weighted_mean_over_the_labelled_cells_of_the_frames_that_have_some() -> (
-    None
-):
+def test_the_loss_is_the_weighted_mean_over_the_labelled_cells() -> None:
     config = replace(CONFIG, loss=replace(CONFIG.loss, bev_segmentation_weight=0.4))
     task = BevSegmentationTask(config, BEV)
     example = labelled(["road", "car"], [[0.2, 0.2, 0], [2.2, -0.2, 1]])
@@ -69,7 +67,7 @@ def test_the_loss_is_the_weighted_mean_over_the_labelled_cells_of_the_frames_tha
     assert task.collate([None, None]) is None
 
 
-def test_masks_are_carried_onto_points_and_points_onto_cells() -> None:
+def test_masks_label_points_and_points_label_cells() -> None:
     frame, annotation = TinyDataset()[0]
     example = make_example(frame, annotation, TINY)
     encoded = BevSegmentationTask(TINY, BEV).encode(example)
@@ -82,7 +80,7 @@ def test_masks_are_carried_onto_points_and_points_onto_cells() -> None:
     assert encoded is not None and set(np.unique(encoded.mask)) == {VEHICLE, MASK_IGNORED}
 
 
-def test_the_map_says_how_sure_it_is() -> None:
+def test_the_map_has_a_confidence_for_each_cell() -> None:
     logits = torch.zeros(1, 8, 6, 5)
     logits[0, VEHICLE, 2, 3] = 9
     found = TASK.postprocess({"logits": logits}, Sample(None))
@@ -95,7 +93,7 @@ def test_the_map_says_how_sure_it_is() -> None:
 
 
 @pytest.mark.parametrize("y_max", [12.8, 9.6])
-def test_each_pass_answers_for_its_own_half(y_max: float) -> None:
+def test_each_pass_fills_its_own_half_of_the_map(y_max: float) -> None:
     config = replace(TINY, grid=replace(TINY.grid, y_max=y_max))
     one_pass, whole = pass_config(config).grid, whole_config(config).grid
     maps = []
@@ -115,6 +113,6 @@ def test_each_pass_answers_for_its_own_half(y_max: float) -> None:
     assert set(np.unique(joined.confidence)) <= {0.0, 0.25, 0.5}
 
 
-def test_a_task_without_classes_says_what_it_needs() -> None:
+def test_a_task_without_a_label_set_is_refused() -> None:
     with pytest.raises(ValueError, match=r"labels.bev_segmentation: .* needs a label set"):
         BevSegmentationTask(CONFIG, None)

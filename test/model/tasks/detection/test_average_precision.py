@@ -30,11 +30,11 @@ def test_nothing_found_scores_zero():
     assert ap([False, False], 3) == 0
 
 
-def test_precision_below_a_tenth_counts_nothing():
+def test_precision_below_one_tenth_counts_as_zero():
     assert ap([False] * 19 + [True], 1) == 0
 
 
-def test_weighting_a_frame_twice_is_repeating_it():
+def test_a_weight_of_two_equals_repetition():
     found = np.array([True, False, True])
     weighted = average_precision(found, np.array([[2.0, 1, 1]]), np.array([3]))
     repeated = ap([True, True, False, True], 3)
@@ -69,8 +69,8 @@ def test_the_interval_leaves_out_resamples_without_ground_truth():
     assert (low, high) == (1, 1)
 
 
-def test_the_interval_weights_a_frame_by_what_there_was_to_find_in_it():
-    # One frame has its only object found, the other one none of nine.
+def test_the_interval_weights_a_frame_by_its_number_of_objects():
+    # In one frame the only object is found, in the other none of nine.
     low, high = bootstrap_interval(np.array([0]), np.array([True]), np.array([1, 9]))
     assert (low, high) == (0, 1)
 

@@ -20,7 +20,7 @@ def task(labels="boxes_4"):
 
 
 def targets(*frames, network="boxes_4"):
-    """The targets of frames, each (boxes or None, name of their label set)."""
+    """Return the targets of frames, each given as (boxes or None, name of their label set)."""
     one = task(network)
     examples = [Example(NOTHING, {}, boxes, None, load_label_set(data)) for boxes, data in frames]
     return one.collate([one.encode(example) for example in examples])
@@ -46,7 +46,7 @@ def total(losses):
     return sum(losses.values()).item()
 
 
-def test_a_perfect_answer_costs_next_to_nothing():
+def test_the_loss_of_perfect_outputs_is_almost_zero():
     truth = targets((box(), "boxes_4"))
     perfect = told(outputs(), truth)
     (heatmaps,) = truth["heatmaps"].values()
@@ -72,7 +72,7 @@ def test_the_heatmap_loss_is_the_focal_loss_per_object():
     assert task().losses(answer, truth)["heatmap"].item() == pytest.approx(expected.item())
 
 
-def test_frames_without_objects_cost_what_is_found_in_them_and_no_more():
+def test_the_loss_of_frames_without_objects_is_that_of_false_positives():
     answer = outputs(2, heatmap=-1.5)
     losses = task().losses(answer, targets((Boxes.empty(), "boxes_4"), (Boxes.empty(), "boxes_4")))
     torch.stack(list(losses.values())).sum().backward()
@@ -82,7 +82,7 @@ def test_frames_without_objects_cost_what_is_found_in_them_and_no_more():
     assert losses["regression"].item() == 0 and torch.isfinite(answer["regression"].grad).all()
 
 
-def test_what_is_neither_demanded_nor_forbidden_gets_no_gradient():
+def test_cells_of_negative_weight_zero_get_no_gradient_except_peaks():
     truth = targets((box(), "boxes_4"))
     (part,) = truth["heatmaps"].values()
     part["negative_weight"][0, :16] = 0
@@ -95,7 +95,7 @@ def test_what_is_neither_demanded_nor_forbidden_gets_no_gradient():
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_the_regression_loss_is_the_weighted_mean_error_of_the_cells_times_its_weight(count):
+def test_the_regression_loss_is_the_mean_error_of_the_cells_times_its_weight(count):
     boxes = Boxes.concatenate([box(), box(x=9.1, y=3.1)][:count])
     truth = targets((boxes, "boxes_4"))
     answer = told(outputs(), truth)
@@ -116,7 +116,7 @@ def test_the_direction_weighs_less_than_the_axis():
     for channel in (7, 9):
         answer = outputs()
         with torch.no_grad():
-            # Away from both cosines, which are positive.
+            # Away from the true cosines, both of which are positive.
             answer["regression"][:, channel] = -1
         changed.append((task().losses(answer, truth)["regression"] - base).item())
     assert changed[1] == pytest.approx(0.3 * changed[0], rel=1e-4)
@@ -130,20 +130,20 @@ def test_an_unlabelled_frame_of_a_batch_gets_no_gradient():
         assert not output.grad[0].any() and output.grad[1].any()
 
 
-def test_a_frame_beside_an_unlabelled_one_costs_what_it_costs_alone():
+def test_an_unlabelled_frame_does_not_change_the_loss_of_the_others():
     truth = (box(), "boxes_4")
     alone = task().losses(outputs(heatmap=-2.0), targets(truth))
     beside = task().losses(outputs(2, heatmap=-2.0), targets(truth, (None, "boxes_4")))
     assert total(beside) == pytest.approx(total(alone))
 
 
-# Boxes of other label sets than the network's.
+# Boxes of label sets other than the network's.
 
 MIXED = [(box(), "boxes_4"), (box(), "a2d2_boxes"), (box(), "kitti_boxes")]
 
 
 @pytest.mark.parametrize("network, classes", [("boxes_4", 4), ("a2d2_boxes", 14)])
-def test_boxes_of_three_makers_train_one_network(network, classes):
+def test_boxes_of_three_label_sets_train_one_network(network, classes):
     answer = outputs(3, classes)
     losses = task(network).losses(answer, targets(*MIXED, network=network))
     torch.stack(list(losses.values())).sum().backward()
@@ -152,7 +152,7 @@ def test_boxes_of_three_makers_train_one_network(network, classes):
         assert output.grad.flatten(1).any(1).all()
 
 
-def test_a_coarse_box_pulls_up_the_members_of_its_class_and_nothing_else():
+def test_a_coarse_box_raises_only_the_logits_of_the_members_of_its_class():
     labels = load_label_set("a2d2_boxes")
     answer = outputs(1, len(labels))
     truth = targets((box(), "boxes_4"), network="a2d2_boxes")
@@ -161,13 +161,13 @@ def test_a_coarse_box_pulls_up_the_members_of_its_class_and_nothing_else():
     at_centre = answer["heatmap"].grad[0, :, x, y]
     pulled = {labels.classes[index] for index in torch.nonzero(at_centre < 0)[:, 0].tolist()}
     assert pulled == {"Car", "VanSUV"}
-    # What boxes_4 ignores or does not know is neither demanded nor forbidden anywhere.
+    # Classes that boxes_4 ignores or lacks count neither for nor against a prediction.
     unknown = [labels.index(name) for name in ("Trailer", "UtilityVehicle", "Bicycle", "Animal")]
     assert not answer["heatmap"].grad[:, unknown].any()
 
 
 @pytest.mark.parametrize("member", ["Car", "VanSUV"])
-def test_a_network_that_finds_one_member_of_a_coarse_class_is_right(member):
+def test_any_member_of_a_coarse_class_satisfies_its_label(member):
     labels = load_label_set("a2d2_boxes")
     truth = targets((box(), "boxes_4"), network="a2d2_boxes")
     perfect = told(outputs(1, len(labels), heatmap=-20.0), truth)

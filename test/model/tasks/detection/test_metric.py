@@ -40,7 +40,7 @@ def test_perfect_predictions_score_one():
     assert result["classes"]["car"]["num_truth"] == 3
 
 
-def test_one_of_two_missed():
+def test_one_of_two_objects_missed_limits_recall_to_one_half():
     # Recall 0.5 at precision 1: samples .10 to .50 count 1 of 91 each.
     result = score_car(boxes((10, 0)), boxes((10, 0), (20, 0)))
     assert result["ap_2m"] == pytest.approx(41 / 91)
@@ -57,7 +57,7 @@ def test_false_alarm_after_the_hit_costs_nothing():
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
-def test_the_better_prediction_claims_an_object_in_whatever_order_they_come(order):
+def test_the_prediction_with_the_higher_score_claims_an_object_in_any_order(order):
     predicted = boxes((10.8, 0), (10, 0), scores=[0.9, 0.8])[np.array(order)]
     result = score_car(predicted, boxes((10, 0)))
     assert result["ap_1m"] == 1 and result["ap_0.5m"] == pytest.approx((0.5 - 0.1) / 0.9)
@@ -72,13 +72,13 @@ def test_second_prediction_of_a_claimed_object_is_false():
     assert result["classes"]["car"]["ap_2m"] == pytest.approx(expected)
 
 
-def test_distance_decides_by_threshold():
+def test_each_threshold_limits_the_distance_of_a_match():
     result = score_car(boxes((11.5, 0)), boxes((10, 0)))
     assert [result[key] for key in ("ap_0.5m", "ap_1m", "ap_2m", "ap_4m")] == [0, 0, 1, 1]
     assert result["ap"] == 0.5
 
 
-def test_heights_do_not_matter():
+def test_height_differences_do_not_matter():
     truth = boxes((10, 0))
     higher = replace(truth, centers=truth.centers + np.array([0, 0, 5]))
     assert score_car(higher, truth)["ap"] == 1
@@ -97,13 +97,13 @@ def test_truth_with_nine_points_is_ignored():
 
 
 @pytest.mark.parametrize("label", [BOX_IGNORED, TRUCK])
-def test_a_car_on_another_vehicle_is_dropped(label):
+def test_a_car_predicted_at_another_vehicle_is_dropped(label):
     truth = Boxes.concatenate([boxes((10, 0)), boxes((20, 0), labels=label)])
     assert score_car(boxes((20, 0), (10, 0), scores=[0.9, 0.8]), truth)["ap_2m"] == 1
     assert score_car(boxes((20, 0)), truth)["ap_2m"] == 0
 
 
-def test_a_truck_on_a_car_is_a_false_alarm():
+def test_a_truck_predicted_at_a_car_is_a_false_alarm():
     truth = Boxes.concatenate([boxes((10, 0)), boxes((20, 0), labels=TRUCK)])
     predicted = boxes((10, 0), (20, 0), labels=TRUCK, scores=[0.9, 0.8])
     assert score(predicted, truth)["classes"]["truck"]["ap_2m"] == pytest.approx((0.5 - 0.1) / 0.9)
@@ -112,14 +112,14 @@ def test_a_truck_on_a_car_is_a_false_alarm():
 @pytest.mark.parametrize(
     "center", [(51, 0), (45, 25), (5, 20)], ids=["beyond 50 m", "beyond 50 m askew", "off image"]
 )
-def test_outside_of_range_or_image_nothing_counts(center):
+def test_nothing_outside_the_range_or_the_image_counts(center):
     truth = boxes((10, 0), center)
     alone = score(boxes((10, 0), center, scores=[0.5, 0.9]), boxes((10, 0)), camera=CAMERA)
     assert alone["classes"]["car"]["ap"] == 1
     assert score_car(boxes((10, 0)), truth, camera=CAMERA)["num_truth"] == 1
 
 
-def test_each_border_of_the_grid_bounds_what_counts():
+def test_only_boxes_within_all_borders_of_the_grid_count():
     grid = GridConfig(x_min=-3.2, x_max=25.6, y_min=-12.8, y_max=6.4)
     inside = [(-3.2, 0), (25.5, 0), (0, -12.8), (0, 6.3)]
     outside = [(-3.3, 0), (25.6, 0), (0, -12.9), (0, 6.4)]
@@ -127,7 +127,7 @@ def test_each_border_of_the_grid_bounds_what_counts():
     assert counts.tolist() == [True] * 4 + [False] * 4
 
 
-def test_an_image_shows_what_lies_between_the_outer_borders_of_its_pixels():
+def test_an_image_extends_to_the_outer_borders_of_its_pixels():
     def shown(column: float, row: float, depth: float = 10) -> bool:
         centre = [depth, (320 - column) / 500 * depth, 1.5 + (200 - row) / 500 * depth]
         return bool(in_image(np.array([centre]), CAMERA)[0])
@@ -170,7 +170,7 @@ def test_a_box_is_in_a_dont_care_area_if_it_is_in_one_of_them():
     assert not in_dont_care(behind, np.array([[0, 0, 639, 399]]), CAMERA)[0]
 
 
-def test_of_a_box_at_the_border_the_part_in_the_image_decides():
+def test_only_the_visible_part_of_a_box_decides_whether_it_is_in_a_dont_care_area():
     box = boxes((6, 4.3))  # most of it is left of the image
     assert in_dont_care(box, np.array([[0, 0, 200, 399]]), CAMERA)[0]
     assert not in_dont_care(box, np.array([[0, 0, 10, 399]]), CAMERA)[0]
@@ -206,7 +206,7 @@ def test_the_table_shows_the_figures_and_the_interval_of_a_class():
     assert expected in [line.split() for line in lines]
 
 
-def test_no_frames_at_all():
+def test_without_frames_the_map_is_null():
     result = new_metric().result()
     assert result["map"] is None and result["num_frames"] == 0
     assert set(LABELS.classes) == set(result["classes"])
@@ -222,7 +222,7 @@ def test_an_unlabelled_frame_is_neither_scored_nor_skipped():
 @pytest.mark.parametrize(
     "prediction", [None, predicted_as(None), predicted_as(boxes((10, 0)), "lidar_only")]
 )
-def test_a_frame_in_which_nobody_looked_for_boxes_is_skipped(prediction):
+def test_a_frame_without_predicted_boxes_of_the_mode_is_skipped(prediction):
     metric, truth = new_metric(), boxes((10, 0))
     metric.add(frame_with_points_in(truth), Annotation(boxes=truth), prediction, "fused")
     result = metric.result()
@@ -248,7 +248,7 @@ def test_predictions_of_all_frames_are_ranked_by_their_scores():
     assert metric.result()["classes"]["car"]["ap_2m"] == pytest.approx(41 / 91)
 
 
-def test_interval_holds_the_figure_and_narrows_with_frames():
+def test_the_interval_contains_the_figure_and_narrows_with_more_frames():
     def interval(count: int) -> list[float]:
         metric, truth = new_metric(), boxes((10, 0), (20, 0))
         for index in range(count):
@@ -263,7 +263,7 @@ def test_interval_holds_the_figure_and_narrows_with_frames():
     assert many[1] - many[0] < few[1] - few[0]
 
 
-def test_a_resample_scores_what_the_frames_in_it_alone_would_score():
+def test_a_resample_scores_like_a_data_set_of_its_frames():
     truth = boxes((10, 0), (20, 0))
     found = [
         boxes((10, 0), (20, 0), scores=[0.4, 0.1]),
@@ -294,7 +294,7 @@ def test_a_resample_without_an_object_of_a_class_has_no_figure():
 
 
 def rig_of(truth: Boxes, per_lidar: int) -> Frame:
-    """A camera that looks ahead, one that looks to the left, and two lidars at two places."""
+    """Return a frame of a front camera, a camera that looks left, and two lidars."""
     left = replace(
         CAMERA, camera_from_ego=CAMERA.camera_from_ego @ transform(rotation_z(-np.pi / 2))
     )
@@ -307,7 +307,7 @@ def rig_of(truth: Boxes, per_lidar: int) -> Frame:
     return Frame(0, lidars, cameras)
 
 
-def test_what_any_of_the_images_shows_is_counted():
+def test_objects_in_any_of_the_images_count():
     truth = boxes((20, 0), (0.5, 20), (0.5, -20))  # ahead, to the left, to the right
     metric = new_metric()
     metric.add(rig_of(truth, 10), Annotation(boxes=truth), predicted_as(truth), "fused")
@@ -335,7 +335,7 @@ def test_points_of_all_lidars_count():
         assert metric.result()["classes"]["car"]["num_truth"] == expected
 
 
-def test_scores_survive_as_plain_values_of_each_frame():
+def test_scores_can_be_restored_from_plain_values_of_each_frame():
     metric = new_metric()
     for predicted, truth in (
         (boxes((40, 10), (10, 0), scores=[0.82, 0.81]), boxes((10, 0))),

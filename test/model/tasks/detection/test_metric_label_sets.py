@@ -47,7 +47,7 @@ def test_confusing_two_members_costs_nothing_on_the_coarser_set():
     assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
 
 
-def test_of_two_members_at_one_place_only_the_better_counts_on_the_coarser_set():
+def test_only_the_better_of_two_members_at_one_place_counts_on_the_coarser_set():
     truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Car"))
     found = boxes(
         (10, 0), (10.3, 0), (20, 0), labels=of(A2D2, "Car", "VanSUV", "Car"), scores=[0.9, 0.8, 0.7]
@@ -56,14 +56,14 @@ def test_of_two_members_at_one_place_only_the_better_counts_on_the_coarser_set()
     assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
 
 
-def test_the_better_of_two_members_counts_in_whatever_order_they_come():
+def test_the_better_of_two_members_counts_in_any_order():
     truth = boxes((10, 0), labels=of(A2D2, "VanSUV"))
     found = boxes((11.4, 0), (10, 0), labels=of(A2D2, "Car", "VanSUV"), scores=[0.5, 0.9])
     result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
     assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
 
 
-def test_what_the_coarser_set_ignores_counts_neither_way_there():
+def test_objects_that_the_coarser_set_ignores_count_neither_way_there():
     truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Car", "Trailer"))
     found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
     result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
@@ -71,7 +71,7 @@ def test_what_the_coarser_set_ignores_counts_neither_way_there():
     assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap_2m"] == 1
 
 
-def test_what_is_no_object_in_the_coarser_set_is_absent_there():
+def test_classes_that_are_no_objects_in_the_coarser_set_are_absent_there():
     truth = boxes((10, 0), (20, 0), labels=of(A2D2, "Cyclist", "Bicycle"))
     found = boxes((20, 0), (10, 0), labels=of(A2D2, "Cyclist", "Cyclist"), scores=[0.9, 0.8])
     result = score(found, truth, labels="a2d2_boxes", box_labels="a2d2_boxes")
@@ -87,7 +87,7 @@ def test_predictions_of_classes_that_the_coarser_set_ignores_are_left_out_there(
     assert result["by_labels"]["boxes_4"]["classes"]["car"]["ap"] == 1
 
 
-def test_a_network_of_the_coarser_set_is_scored_on_that_alone():
+def test_a_network_of_the_coarser_set_is_scored_only_on_that_set():
     truth = boxes((10, 0), (20, 0), (30, 0), labels=of(A2D2, "VanSUV", "Bus", "Trailer"))
     found = boxes((10, 0), (20, 0), (30, 0), labels=[CAR, TRUCK, CAR], scores=[0.8, 0.8, 0.9])
     result = score(found, truth, box_labels="a2d2_boxes")
@@ -96,7 +96,7 @@ def test_a_network_of_the_coarser_set_is_scored_on_that_alone():
     assert result["classes"]["car"]["num_truth"] == 1
 
 
-def test_network_and_ground_truth_of_two_makers_meet_in_a_third_set():
+def test_network_and_ground_truth_of_different_sets_are_scored_on_a_third_set():
     truth = boxes((10, 0), (20, 0), labels=of(KITTI, "Van", "Tram"))
     found = boxes((20, 0), (10, 0), labels=of(A2D2, "Car", "Car"), scores=[0.9, 0.8])
     result = score(found, truth, labels="a2d2_boxes", box_labels="kitti_boxes")
@@ -104,7 +104,7 @@ def test_network_and_ground_truth_of_two_makers_meet_in_a_third_set():
     assert result["classes"]["car"]["ap_2m"] == 1 and result["classes"]["car"]["num_truth"] == 1
 
 
-def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
+def test_frames_of_several_label_sets_are_scored_on_their_shared_set():
     metric = new_metric("a2d2_boxes")
     found = boxes((10, 0), labels=of(A2D2, "Car"))
     for labels, name in ((A2D2, "VanSUV"), (LABELS, "car"), (KITTI, "Van")):
@@ -118,7 +118,7 @@ def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
     assert result["by_labels"]["a2d2_boxes"]["classes"]["VanSUV"]["ap"] == 0
 
 
-def test_a_network_of_ones_own_set_is_scored_on_what_both_map_to_and_no_further():
+def test_a_network_of_a_user_defined_set_is_scored_only_on_sets_that_both_map_to():
     own = LabelSet("own", ("sedan", "wagon"), np.zeros((2, 3)))
     data = LabelSet(
         "data",

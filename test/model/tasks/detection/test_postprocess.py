@@ -26,7 +26,7 @@ def ground_truth():
 
 
 def outputs_of(*frames):
-    """The outputs of a network that knows the ground truth."""
+    """Return the outputs of a network that predicts the ground truth."""
     targets = collate_boxes([encode_boxes(boxes, None, None, LABELS, GRID) for boxes in frames])
     regression = torch.zeros(len(frames) * 64 * 64, 10)
     regression[targets["cells"]] = targets["values"]
@@ -50,7 +50,7 @@ def test_decoding_the_targets_gives_the_true_boxes():
     assert np.abs(wrap_angle(boxes.yaws - expected.yaws)).max() < 1e-4
 
 
-def test_a_size_beyond_all_bounds_becomes_a_large_or_small_one():
+def test_extreme_sizes_are_clipped():
     outputs = outputs_of(ground_truth()[:1])
     outputs["regression"][:, 3:6] = torch.tensor([900.0, -900.0, 1.0])[None, :, None, None]
     (boxes,) = decode(outputs)
@@ -64,7 +64,7 @@ def test_each_frame_has_its_own_boxes():
     assert sorted(second.labels) == [1, 2, 3]
 
 
-def test_boxes_come_by_falling_score_and_above_the_threshold():
+def test_boxes_are_sorted_by_score_and_above_the_threshold():
     outputs = outputs_of(ground_truth())
     outputs["heatmap"][0, 1] -= 8
     (boxes,) = decode(outputs, 0.5)
@@ -114,7 +114,7 @@ def test_each_class_has_the_suppression_radius_of_its_label_set():
     assert kept == {"car": [True, False], "pedestrian": [True, True]}
 
 
-def test_there_are_at_most_max_boxes_the_best_ones():
+def test_only_the_max_boxes_best_boxes_are_kept():
     outputs = outputs_of(ground_truth())
     for label, lower in enumerate((2.0, 0.0, 3.0, 1.0)):
         outputs["heatmap"][0, label] -= lower
@@ -138,8 +138,8 @@ def cars(*places):
     return Boxes(centers, np.full((count, 3), 2.0), np.zeros(count), np.zeros(count), scores)
 
 
-def test_two_passes_answer_each_for_its_own_half():
-    ahead = cars((10, 2), (-3, 4))  # the second is the other pass's to find
+def test_each_pass_keeps_only_the_boxes_of_its_own_half():
+    ahead = cars((10, 2), (-3, 4))  # the second lies in the half of the other pass
     behind = cars((20, 5), (-1, 3))
     boxes = join_boxes(ahead, behind, LABELS)
     np.testing.assert_allclose(boxes.centers[:, :2], [[10, 2], [-20, -5]], atol=1e-9)
@@ -147,11 +147,11 @@ def test_two_passes_answer_each_for_its_own_half():
     assert (np.diff(boxes.scores) <= 0).all()
 
 
-def test_an_object_at_the_seam_comes_once_and_the_own_vehicle_never():
+def test_an_object_at_the_seam_is_found_once_and_the_ego_vehicle_never():
     boxes = join_boxes(cars((0.1, 4), (0.5, 0.2)), cars((0.2, -4), (0.3, 0)), LABELS)
     assert boxes.centers[:, :2].tolist() == [[0.1, 4]]
 
 
-def test_a_car_at_the_seam_that_each_pass_sees_too_far_back_is_not_lost():
+def test_a_car_at_the_seam_is_kept_if_each_pass_places_it_in_the_other_half():
     boxes = join_boxes(cars((-0.3, 4)), cars((-0.2, -4)), LABELS)
     assert len(boxes) == 1 and abs(boxes.centers[0, 0]) < 0.5

@@ -34,7 +34,7 @@ def test_the_heatmap_is_one_at_the_centre_of_the_box_and_less_elsewhere():
 
 
 @pytest.mark.parametrize("label", range(4))
-def test_a_peak_is_a_gaussian_of_the_width_that_the_label_set_gives_its_class(label):
+def test_a_peak_is_a_gaussian_with_the_sigma_of_its_class(label):
     x, y = cell_of(5.1, 0.3)
     sigma = LABELS.heatmap_sigma[label]
     heatmap = encode(box(label=label)).heatmap[label]
@@ -61,7 +61,7 @@ def test_the_centre_cell_weighs_most():
     assert found.weights.sum() == pytest.approx(1 + 8 * 0.3)
 
 
-def test_turning_a_box_round_changes_its_direction_but_not_its_axis():
+def test_turning_a_box_by_180_degrees_changes_its_direction_but_not_its_axis():
     there, back = encode(box(yaw=0.4)).values, encode(box(yaw=0.4 + np.pi)).values
     assert np.allclose(there[:, :8], back[:, :8], atol=1e-6)
     assert np.allclose(there[:, 8:], -back[:, 8:], atol=1e-6)
@@ -74,28 +74,28 @@ def test_a_cell_between_two_boxes_goes_to_the_nearer():
     assert (found.weights == 1).sum() == 2
 
 
-def test_a_box_with_few_points_is_neither_demanded_nor_forbidden():
+def test_a_box_with_few_points_is_ignored():
     found = encode(box(), points=cloud(4))
     x, y = cell_of(5.1, 0.3)
     assert not found.heatmap.any() and len(found.cells) == 0
     assert (found.negative_weight == 0).sum() == 49 and found.negative_weight[x, y] == 0
 
 
-def test_a_box_with_enough_points_is_demanded():
+def test_a_box_with_enough_points_has_a_peak():
     assert encode(box(), points=cloud(5)).heatmap.max() == 1
 
 
 @pytest.mark.parametrize(
     "boxes, ignored", [(box(), np.array([True])), (box(label=-1), np.array([False]))]
 )
-def test_ignored_ground_truth_is_neither_demanded_nor_forbidden(boxes, ignored):
+def test_ignored_ground_truth_has_neither_a_peak_nor_negative_weights(boxes, ignored):
     found = encode(boxes, ignored)
     assert not found.heatmap.any() and (found.negative_weight == 0).sum() == 49
 
 
 @pytest.mark.parametrize("x", [-40.0, -3.0, -1.1, 6.0, 13.9, 14.1, 60.0])
 @pytest.mark.parametrize("y", [-30.0, -7.5, 0.0, 7.5, 30.0])
-def test_round_an_ignored_box_inside_or_beside_the_grid_three_cells_are_not_forbidden(x, y):
+def test_false_positives_within_three_cells_of_an_ignored_box_do_not_count(x, y):
     found = encode(box(x=x, y=y), np.array([True]))
     center = np.floor([x / 0.4, (y + 6.4) / 0.4])
     cells = np.stack(np.mgrid[:32, :32], -1)
@@ -103,17 +103,17 @@ def test_round_an_ignored_box_inside_or_beside_the_grid_three_cells_are_not_forb
     assert np.array_equal(found.negative_weight == 0, near)
 
 
-def test_the_peaks_of_two_boxes_side_by_side_both_stay():
+def test_two_boxes_side_by_side_both_keep_their_peaks():
     heatmap = encode(Boxes.concatenate([box(x=5.0, y=0.2), box(x=5.8, y=0.2)])).heatmap[0]
     assert heatmap[cell_of(5.0, 0.2)] == heatmap[cell_of(5.8, 0.2)] == 1
 
 
-def test_an_unlabelled_frame_demands_nothing_and_one_without_objects_demands_absence():
+def test_false_positives_count_in_frames_without_objects_but_not_in_unlabelled_ones():
     assert not unlabelled(GRID).negative_weight.any()
     assert encode(Boxes.empty()).negative_weight.all()
 
 
-def test_boxes_outside_of_the_grid_leave_no_trace():
+def test_boxes_outside_the_grid_leave_no_trace():
     found = encode(Boxes.concatenate([box(x=13.5), box(x=-40), box(y=6.41)]))
     assert not found.heatmap.any() and len(found.cells) == 0 and found.negative_weight.all()
 
@@ -123,7 +123,7 @@ def test_a_box_in_the_corner_of_the_grid_is_cut_at_the_border():
     assert found.heatmap[0, 0, 0] == 1 and sorted(found.cells.tolist()) == [0, 1, 32, 33]
 
 
-def test_frames_of_a_batch_keep_their_places():
+def test_targets_have_the_index_of_their_frame():
     batch = collate_boxes([encode(box()), unlabelled(GRID), encode(box(x=2.1))])
     x, y = cell_of(2.1, 0.3)
     (labels, heatmaps), *others = batch["heatmaps"].items()
@@ -139,11 +139,11 @@ def test_a_batch_without_a_labelled_frame_has_no_targets():
     assert collate_boxes([unlabelled(GRID), unlabelled(GRID)]) is None
 
 
-# Boxes of other label sets than the network's.
+# Boxes of label sets other than the network's.
 
 
 def encode_for(network, boxes, names, data_labels, ignored=None):
-    """The targets of a frame whose boxes are of some classes of a data set."""
+    """Return the targets of a frame whose boxes have these classes of a data set."""
     labels = load_label_set(data_labels)
     numbers = np.array([labels.index(name) for name in names])
     placed = Boxes(boxes.centers, boxes.sizes, boxes.yaws, numbers, boxes.scores)
@@ -166,7 +166,7 @@ TWO = Boxes.concatenate([box(x=2.1, y=-3.1), box(x=9.1, y=3.1)])
         ("kitti_boxes", "a2d2_boxes", "boxes_4"),
     ],
 )
-def test_the_heatmap_is_of_the_set_in_which_boxes_and_network_meet(network, data, shared):
+def test_the_heatmap_has_the_classes_of_the_set_that_boxes_and_network_share(network, data, shared):
     names = {"boxes_4": ["car", "truck"]}.get(data, ["Car", "Truck"])
     found = encode_for(network, TWO, names, data)
     expected = load_label_set(shared)
@@ -176,7 +176,7 @@ def test_the_heatmap_is_of_the_set_in_which_boxes_and_network_meet(network, data
     assert len(found.cells) == 18
 
 
-def test_classes_that_the_shared_set_ignores_are_neither_demanded_nor_forbidden():
+def test_boxes_of_classes_that_the_shared_set_ignores_are_ignored():
     found = encode_for("boxes_4", TWO, ["Trailer", "VanSUV"], "a2d2_boxes")
     assert np.argwhere(found.heatmap == 1).tolist() == [[0, *cell_of(9.1, 3.1)]]
     assert found.negative_weight[cell_of(2.1, -3.1)] == 0
@@ -184,12 +184,12 @@ def test_classes_that_the_shared_set_ignores_are_neither_demanded_nor_forbidden(
     assert len(found.cells) == 9
 
 
-def test_classes_that_are_no_objects_in_the_shared_set_leave_no_trace():
+def test_boxes_that_are_no_objects_in_the_shared_set_leave_no_trace():
     found = encode_for("boxes_4", TWO, ["Bicycle", "Animal"], "a2d2_boxes")
     assert not found.heatmap.any() and found.negative_weight.all() and len(found.cells) == 0
 
 
-def test_classes_that_the_network_does_not_have_leave_no_trace():
+def test_boxes_of_classes_that_the_network_lacks_leave_no_trace():
     cars = LabelSet("cars", ("sedan", "wagon"), np.zeros((2, 3)), {"boxes_4": ("car", "car")})
     task = DetectionTask(Config(grid=GRID), cars)
     ignored = np.array([False, False, True])

@@ -1,4 +1,4 @@
-"""Pictures of the classes of points."""
+"""Pictures of point classes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def drawn(
 
 
 def middle(picture: np.ndarray, label: int) -> np.ndarray:
-    """(row, column) of what has the colour of a class."""
+    """Return the mean (row, column) of the pixels that have the colour of a class."""
     places = np.argwhere((picture == LABELS.colors[label]).all(-1))
     return places.mean(0)
 
@@ -42,13 +42,13 @@ def test_from_above_the_highest_point_is_on_top():
     assert (drawn([[10, 0, 3], [10, 0, 0]], [CAR, ROAD]) != LABELS.colors[ROAD]).any(-1).all()
 
 
-def test_from_above_the_picture_ends_near_the_points_and_holds_the_vehicle():
+def test_from_above_the_picture_covers_only_the_points_and_the_vehicle():
     ahead, around = drawn([[30, 5, 0]], [CAR]), drawn([[30, 50, 0], [-30, -50, 0]], [CAR, CAR])
     assert ahead.shape[0] > 3 * ahead.shape[1]  # 30 m long and 5 m wide, with margins
     assert around.shape[1] > 1.5 * around.shape[0]
 
 
-def test_over_the_image_a_point_has_its_class_where_it_projects():
+def test_over_the_image_a_point_has_its_class_colour_where_it_projects():
     frame, _ = TinyDataset(size=(640, 320))[0]
     points = np.array([[12.0, 1, 0.5], [12, -1, 0.5], [-12, 0, 0.5]])
     cloud = np.c_[points, np.full(3, 0.5)].astype(np.float32)
@@ -58,7 +58,7 @@ def test_over_the_image_a_point_has_its_class_where_it_projects():
     pixels, _ = project(frame.camera.image_from_ego, points)
     assert np.abs(middle(picture, CAR)[::-1] - pixels[0]).max() < 1
     assert not (picture == LABELS.colors[ROAD]).all(-1).any()  # behind the camera
-    column, row = np.round(pixels[1]).astype(int)  # a point of no class
+    column, row = np.round(pixels[1]).astype(int)  # a point without a class
     assert (picture[row, column] == (frame.image[row, column] * DIMMED).astype(np.uint8)).all()
 
 

@@ -1,4 +1,4 @@
-"""The segmentation of points as a task: targets, loss and figures."""
+"""Point segmentation as a task: targets, loss and metric."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROAD, CAR, TRUCK = (LABELS.index(name) for name in ("road", "car", "truck"))
 SIZE = (128, 64)
 CAMERA_POSE = OPTICAL_FROM_VIEW @ invert(transform(None, (0, 0, 1.5)))
 SEEN_BY = Camera([[64, 0, 64], [0, 64, 32], [0, 0, 1]], SIZE, CAMERA_POSE)
-# Two ahead in the image, one behind, one far outside the grid.
+# Three points in the image, of which the last is far outside the grid, and one behind.
 CLOUD = np.array([[10, 1, 0, 0], [12, -2, 0, 0], [-9, 0, 0, 0], [300, 150, 0, 0]], np.float32)
 
 
@@ -58,15 +58,15 @@ def targets(*annotations: Annotation):
     return task().collate([task().encode(each) for each in examples])
 
 
-def test_labels_of_a_batch_stay_with_their_points():
+def test_targets_of_a_batch_have_the_indices_of_their_points():
     found = targets(Annotation(), labelled(ROAD, MASK_IGNORED, CAR, ROAD))
     assert list(found) == [LABELS]
-    assert found[LABELS]["points"].tolist() == [4, 6, 7]  # behind the four of the first frame
+    assert found[LABELS]["points"].tolist() == [4, 6, 7]  # after the four points of the first frame
     assert found[LABELS]["classes"].tolist() == [ROAD, CAR, ROAD]
     assert targets(Annotation(), Annotation()) is None
 
 
-def test_points_of_a_lidar_without_labels_teach_nothing():
+def test_points_of_a_lidar_without_labels_have_no_targets():
     both = {"front": LidarScan(CLOUD, np.eye(4)), "roof": LidarScan(CLOUD, ROOF)}
     example = make_example(Frame(0, both), labelled(ROAD, CAR, CAR, ROAD), points_config(), True)
     found = task().collate([task().encode(example)])
@@ -74,7 +74,7 @@ def test_points_of_a_lidar_without_labels_teach_nothing():
     assert found[LABELS]["classes"].tolist() == [ROAD, CAR, CAR, ROAD]
 
 
-def test_labels_of_a_coarser_set_teach_groups_of_classes():
+def test_labels_of_a_coarser_set_accept_any_member_of_their_class():
     vehicle = GROUPS.index("vehicle")
     coarse = replace(labelled(vehicle, *[MASK_IGNORED] * 3), mask_labels=GROUPS)
     found = targets(coarse)
@@ -86,13 +86,13 @@ def test_labels_of_a_coarser_set_teach_groups_of_classes():
         assert task().losses({"logits": certain}, found)["point_segmentation"] < 1e-3 < undecided
 
 
-def test_labels_of_a_finer_set_teach_the_classes_of_the_network():
+def test_labels_of_a_finer_set_are_mapped_to_the_classes_of_the_network():
     fine = load_label_set("a2d2_38")
     names = ("Car", "Zebra crossing", "Ego car", "Tractor")
     classes = np.array([fine.index(name) for name in names], np.uint8)
     found = targets(Annotation(point_classes={"roof": classes}, mask_labels=fine))
     assert list(found) == [LABELS]
-    assert found[LABELS]["points"].tolist() == [0, 1, 3]  # the own car is ignored
+    assert found[LABELS]["points"].tolist() == [0, 1, 3]  # the ego vehicle is ignored
     expected = [LABELS.index(name) for name in ("car", "lane_marking", "truck")]
     assert found[LABELS]["classes"].tolist() == expected
 
@@ -124,7 +124,7 @@ def test_rare_classes_weigh_more():
     assert losses[0] > losses[1]
 
 
-def test_points_that_no_camera_saw_are_scored_apart():
+def test_points_that_no_camera_sees_are_also_scored_separately():
     metric = task().metric()
     truth, found = labelled(ROAD, CAR, CAR, ROAD), prediction(ROAD, CAR, TRUCK, ROAD)
     metric.add(frame(), truth, found, "lidar_only")
@@ -148,7 +148,7 @@ def test_points_that_no_camera_saw_are_scored_apart():
     assert titles == ["all points: 4", "seen by a camera: 3", "seen by no camera: 1"]
 
 
-def test_points_that_the_network_does_not_see_change_no_other_points_score():
+def test_points_with_nan_do_not_change_the_scores_of_other_points():
     metric = task().metric()
     cloud = CLOUD.copy()
     cloud[1, 0] = np.nan
@@ -169,7 +169,7 @@ def test_masks_are_the_ground_truth_of_points_without_labels():
     assert "seen by no camera: no labelled points" in metric.table(result)
 
 
-def test_frames_without_ground_truth_or_without_points_count_for_nothing():
+def test_frames_without_ground_truth_or_point_classes_are_not_scored():
     metric = task().metric()
     metric.add(frame(), Annotation(), prediction(ROAD, ROAD, ROAD, ROAD), "fused")
     metric.add(frame(), labelled(ROAD, ROAD, ROAD, ROAD), None, "fused")
@@ -179,6 +179,6 @@ def test_frames_without_ground_truth_or_without_points_count_for_nothing():
     assert metric.headline(metric.result()) == {"point_miou": None, "point_group_miou": None}
 
 
-def test_a_task_without_classes_is_refused():
+def test_a_task_without_a_label_set_is_refused():
     with pytest.raises(ValueError, match=r"labels\.point_segmentation: .*needs a label set"):
         PointSegmentationTask(points_config(), None)

@@ -22,7 +22,7 @@ def test_rare_classes_weigh_more_within_the_limits():
     assert weights.max() <= 4.0
 
 
-def test_a_class_weighs_the_inverse_root_of_its_share_and_the_average_pixel_one():
+def test_a_class_weighs_the_inverse_root_of_its_frequency_and_the_average_pixel_one():
     counts = np.array([400, 100, 25])
     weights = class_weights_from_counts(counts, LossConfig()).numpy()
     assert weights / weights[0] == pytest.approx([1, 2, 4])
@@ -37,7 +37,7 @@ def make_task(network):
 
 
 def masks(*label_sets, seed=0):
-    """A mask (16, 24) of blocks of chance for each label set, some pixels of it ignored."""
+    """Return a (16, 24) mask of random 4 x 4 blocks for each label set, one block ignored."""
     rng = np.random.default_rng(seed)
     made = []
     for labels in label_sets:
@@ -57,11 +57,11 @@ def loss_of(task, logits, made):
 
 
 def perfect_logits(network, made):
-    """Logits of a network that knows the masks: of a coarse class any member will do."""
+    """Return logits that predict the masks: for a coarse class, one of its members."""
     logits = torch.full((len(made), len(network), 4, 6), -30.0)
     for frame, (mask, labels) in enumerate(made):
         cells = mask[::4, ::4]
-        # A finer mask is brought to the network's classes, a coarser one to a member of each.
+        # A finer class is mapped to a class of the network, a coarser one to one of its members.
         for row, column in np.ndindex(cells.shape):
             number = int(cells[row, column])
             if number == MASK_IGNORED:
@@ -76,13 +76,13 @@ def perfect_logits(network, made):
 
 
 def interior(mask):
-    """Leave of a mask of blocks 4 x 4 only pixels whose logits mix no two blocks."""
+    """Return a mask of which all pixels are ignored but those of one 4 x 4 block."""
     kept = np.full_like(mask, MASK_IGNORED)
     kept[4:8, 8:12] = mask[4:8, 8:12]
     return kept
 
 
-def test_the_task_weights_the_mean_cross_entropy_by_lambda_and_class():
+def test_the_loss_is_the_mean_cross_entropy_weighted_by_class_and_task():
     torch.manual_seed(0)
     config = Config(loss=LossConfig(segmentation_weight=0.4))
     task, made = SegmentationTask(config, DRIVING), masks(DRIVING, DRIVING)
@@ -96,7 +96,7 @@ def test_the_task_weights_the_mean_cross_entropy_by_lambda_and_class():
     assert loss_of(task, logits, made).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_a_wholly_ignored_mask_costs_nothing():
+def test_the_loss_of_a_wholly_ignored_mask_is_zero():
     logits = torch.randn(1, 13, 4, 6, requires_grad=True)
     loss = loss_of(
         make_task(DRIVING), logits, [(np.full((16, 24), MASK_IGNORED, np.uint8), DRIVING)]
@@ -113,7 +113,7 @@ def test_a_frame_without_a_mask_gets_no_gradient():
 
 
 @BOTH_NETWORKS
-def test_masks_of_three_makers_train_one_network(network):
+def test_masks_of_three_label_sets_train_one_network(network):
     torch.manual_seed(0)
     logits = torch.randn(4, len(network), 4, 6, requires_grad=True)
     loss = loss_of(make_task(network), logits, masks(DRIVING, A2D2, GROUPS, DRIVING))
@@ -124,7 +124,7 @@ def test_masks_of_three_makers_train_one_network(network):
 
 
 @BOTH_NETWORKS
-def test_frames_of_several_sets_cost_the_mean_over_all_their_pixels(network):
+def test_the_loss_of_several_label_sets_is_the_mean_over_all_their_pixels(network):
     torch.manual_seed(0)
     task, made = make_task(network), masks(DRIVING, A2D2, GROUPS)
     logits = torch.randn(3, len(network), 4, 6)
@@ -139,16 +139,16 @@ def test_frames_of_several_sets_cost_the_mean_over_all_their_pixels(network):
 
 @BOTH_NETWORKS
 @pytest.mark.parametrize("labels", [DRIVING, A2D2, GROUPS], ids=lambda labels: labels.name)
-def test_a_network_that_knows_the_mask_costs_next_to_nothing(network, labels):
+def test_the_loss_of_perfect_logits_is_almost_zero(network, labels):
     made = masks(labels, seed=3)
     logits = perfect_logits(network, made)
-    flat = logits[:, :, 1:2, 2:3].expand(-1, -1, 4, 6)  # one block, so that nothing is mixed
+    flat = logits[:, :, 1:2, 2:3].expand(-1, -1, 4, 6)  # one block, so nothing is mixed
     kept = [(interior(mask), labels) for mask, labels in made]
     assert loss_of(make_task(network), flat, kept).item() < 1e-4
 
 
 @BOTH_NETWORKS
-def test_the_gradient_of_a_coarse_frame_reaches_every_member_and_only_them(network):
+def test_a_coarse_label_raises_the_logits_of_all_its_members_and_of_no_others(network):
     mask = np.full((16, 24), GROUPS.index("vehicle"), np.uint8)
     logits = torch.zeros(1, len(network), 4, 6, requires_grad=True)
     loss_of(make_task(network), logits, [(mask, GROUPS)]).backward()
@@ -157,7 +157,7 @@ def test_the_gradient_of_a_coarse_frame_reaches_every_member_and_only_them(netwo
     assert pulled.tolist() == wanted.tolist()
 
 
-def test_of_two_members_the_coarse_frame_does_not_care_which():
+def test_any_member_of_a_coarse_class_satisfies_its_label():
     network = DRIVING
     mask = np.full((16, 24), GROUPS.index("vehicle"), np.uint8)
     costs = []
@@ -168,7 +168,7 @@ def test_of_two_members_the_coarse_frame_does_not_care_which():
     assert max(costs) < 1e-6
 
 
-# Class weights: counted before the training, and seen through other label sets.
+# Class weights: class counts before the training, and weights in other label sets.
 
 
 def observed(network, made):
@@ -196,15 +196,15 @@ def test_finer_masks_are_counted_in_the_classes_of_the_network():
     assert counts[DRIVING.index("lane_marking")] == sum(counts) == 30
 
 
-def test_the_pixels_of_a_united_class_go_to_its_members_equally():
+def test_the_pixels_of_a_coarse_class_are_counted_equally_for_its_members():
     mask = np.full((4, 10), GROUPS.index("vehicle"), np.uint8)
     counts = observed(DRIVING, [(mask, GROUPS)])
     assert counts[DRIVING.index("car")] == counts[DRIVING.index("truck")] == 20
     assert sum(counts) == 40
 
 
-def test_a_frame_counts_the_same_pixels_whatever_set_its_mask_is_in():
-    # Through the network's classes and back: the groups of the counts are those of the mask.
+def test_the_counts_of_a_coarse_mask_add_up_in_each_of_its_classes():
+    # The counts are those of the network's classes. Their sums by group are those of the mask.
     made = masks(GROUPS)
     counts = np.array(observed(A2D2, made), float)
     of_group = A2D2.mapping_to(GROUPS)
@@ -214,7 +214,7 @@ def test_a_frame_counts_the_same_pixels_whatever_set_its_mask_is_in():
 
 
 @BOTH_NETWORKS
-def test_a_united_class_weighs_the_mean_over_the_pixels_of_its_members(network):
+def test_the_weight_of_a_coarse_class_is_the_mean_over_the_pixels_of_its_members(network):
     torch.manual_seed(0)
     counts = np.random.default_rng(0).integers(1, 10**6, len(network))
     task, made = make_task(network), masks(GROUPS)
@@ -236,7 +236,7 @@ def test_a_united_class_weighs_the_mean_over_the_pixels_of_its_members(network):
 
 
 @BOTH_NETWORKS
-def test_classes_that_were_never_seen_have_finite_weights_in_every_view(network):
+def test_classes_without_pixels_have_finite_weights_in_every_label_set(network):
     task = make_task(network)
     counts = np.zeros(len(network), int)
     counts[0] = 100
@@ -247,7 +247,7 @@ def test_classes_that_were_never_seen_have_finite_weights_in_every_view(network)
     assert torch.isfinite(loss) and torch.isfinite(logits.grad).all()
 
 
-def test_a_weighted_network_that_knows_the_masks_still_costs_next_to_nothing():
+def test_the_loss_of_perfect_logits_is_almost_zero_with_class_weights():
     task = make_task(A2D2)
     task.begin_training({"class_pixels": list(range(38))})
     for labels in (DRIVING, A2D2, GROUPS):
@@ -261,7 +261,7 @@ def test_a_weighted_network_that_knows_the_masks_still_costs_next_to_nothing():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_logit_adjustment_divides_the_odds_of_classes_by_that_power_of_their_weights(share):
+def test_logit_adjustment_divides_the_odds_of_classes_by_a_power_of_their_weights(share):
     torch.manual_seed(0)
     task = make_task(DRIVING)
     head, counts = task.build_head(64).eval(), np.arange(1, 14) ** 4
@@ -275,13 +275,13 @@ def test_logit_adjustment_divides_the_odds_of_classes_by_that_power_of_their_wei
     np.testing.assert_allclose(odds, expected, rtol=1e-4)
 
 
-def test_an_impossible_share_is_refused():
+def test_a_logit_adjustment_above_one_is_refused():
     task = make_task(DRIVING)
     with pytest.raises(ValueError, match=r"0 to 1, got 1\.5"):
         task.adjust_logits(task.build_head(64), {"class_pixels": [1] * 13}, 1.5)
 
 
-def test_logit_adjustment_needs_the_counts_of_a_training():
+def test_logit_adjustment_needs_the_class_counts_of_a_training():
     task = make_task(DRIVING)
     with pytest.raises(ValueError, match="leave out the logit adjustment"):
         task.adjust_logits(task.build_head(64), {}, 1.0)

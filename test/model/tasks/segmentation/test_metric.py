@@ -33,7 +33,7 @@ def frame(width: int, height: int) -> Frame:
 
 
 def add(metric, truth, predicted, labels=DRIVING):
-    """Score a mask against the ground truth, which is of a label set."""
+    """Score a predicted mask against ground truth of a label set."""
     seen = frame(truth.shape[1], truth.shape[0])
     prediction = Prediction.of(None, predicted, seen.camera, "fused", 1.0)
     metric.add(seen, Annotation(masks={CAMERA: truth}, mask_labels=labels), prediction, "fused")
@@ -49,13 +49,13 @@ def filled(labels, name, shape=(4, 8)):
     return np.full(shape, labels.index(name), np.uint8)
 
 
-def test_confusion_counts_truth_by_rows_and_leaves_out_ignored():
+def test_confusion_has_ground_truth_in_rows_and_leaves_out_ignored_pixels():
     truth = np.array([[0, 0, 1, MASK_IGNORED]], np.uint8)
     predicted = np.array([[0, 1, 1, 0]], np.uint8)
     np.testing.assert_array_equal(confusion(truth, predicted, 2), [[1, 1, 0], [0, 1, 0]])
 
 
-def test_predictions_of_no_class_count_as_missed_and_as_no_false_alarm():
+def test_pixels_without_a_predicted_class_are_missed_but_are_no_false_alarms():
     truth = np.array([[0, 0, 0, 1]], np.uint8)
     predicted = np.array([[0, 0, MASK_IGNORED, 1]], np.uint8)
     counts = confusion(truth, predicted, 2)
@@ -75,7 +75,7 @@ def test_perfect_mask_scores_one_and_absent_classes_are_null():
     assert result["miou"] == 1 and result["iou"]["car"] is None and result["group_miou"] == 1
 
 
-def test_half_of_the_road_called_car():
+def test_half_of_the_road_predicted_as_car_halves_the_iou_of_road():
     truth = np.full((4, 8), ROAD, np.uint8)
     predicted = truth.copy()
     predicted[:2] = CAR
@@ -83,7 +83,7 @@ def test_half_of_the_road_called_car():
     assert result["iou"]["road"] == 0.5 and result["miou"] == 0.5
 
 
-def test_prediction_is_brought_to_the_resolution_of_the_truth():
+def test_the_prediction_is_resized_to_the_ground_truth():
     truth = np.full((40, 60), ROAD, np.uint8)
     truth[:20] = SKY
     predicted = np.full((20, 30), ROAD, np.uint8)
@@ -91,7 +91,7 @@ def test_prediction_is_brought_to_the_resolution_of_the_truth():
     assert score(truth, predicted)["miou"] == 1
 
 
-def test_a_mask_is_compared_with_what_the_rectified_image_shows():
+def test_the_ground_truth_is_rectified_like_the_image():
     width, height = 60, 40
     matrix = [[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]]
     camera = Camera(matrix, (width, height), np.eye(4), (-0.3, 0.1, 0, 0, 0), "plumb_bob")
@@ -106,7 +106,7 @@ def test_a_mask_is_compared_with_what_the_rectified_image_shows():
         assert (metric.result()["miou"] == 1) == is_right
 
 
-def test_the_masks_of_all_cameras_make_one_frame():
+def test_the_masks_of_all_cameras_count_as_one_frame():
     seen, road, sky = frame(8, 4), filled(DRIVING, "road"), filled(DRIVING, "sky")
     camera = seen.cameras[CAMERA].camera
     left = CameraImage(np.zeros((4, 8, 3), np.uint8), camera)
@@ -134,7 +134,7 @@ def test_groups_of_the_ground_truth_come_from_its_own_classes():
     assert result["group_iou"]["vehicle"] == 0 and result["group_iou"]["other"] is None
 
 
-def test_pixels_of_all_frames_make_one_confusion():
+def test_the_pixels_of_all_frames_are_counted_in_one_confusion_matrix():
     metric = SegmentationMetric(DRIVING)
     large = filled(DRIVING, "road", (6, 6))
     add(metric, filled(DRIVING, "road", (2, 2)), filled(DRIVING, "car", (2, 2)))
@@ -165,7 +165,7 @@ def test_without_frames_everything_is_null():
 
 
 @pytest.mark.parametrize("lacking", ["mask", "image", "prediction", "predicted mask"])
-def test_a_frame_without_what_the_score_needs_is_passed_over(lacking):
+def test_a_frame_that_lacks_an_input_of_the_metric_is_skipped(lacking):
     mask = filled(DRIVING, "road")
     seen = frame(8, 4)
     if lacking == "image":
@@ -229,7 +229,7 @@ def test_ground_truth_is_scored_on_its_own_set_and_the_coarser_ones(labels, expe
         assert all(scores["miou"] == 1 for scores in result["by_labels"].values())
 
 
-def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
+def test_frames_of_several_label_sets_are_scored_on_their_shared_set():
     metric = SegmentationMetric(A2D2)
     add(metric, filled(A2D2, "Car"), filled(A2D2, "Car"), A2D2)
     add(metric, filled(DRIVING, "truck"), filled(A2D2, "Truck"), DRIVING)
@@ -243,7 +243,7 @@ def test_frames_of_several_sets_are_scored_on_the_set_that_all_share():
     assert result["group_iou"]["vehicle"] == 1
 
 
-def test_pixels_that_the_ground_truth_ignores_count_nowhere():
+def test_pixels_of_a_class_that_the_coarser_set_ignores_do_not_count_there():
     truth = a2d2_names("Sky", "Rain dirt")
     result = score(truth, a2d2_names("Sky", "Sky"), A2D2, A2D2)
     assert result["iou"]["Sky"] == 0.5 and result["iou"]["Rain dirt"] == 0
@@ -269,7 +269,7 @@ def test_a_coarser_network_is_scored_on_finer_ground_truth_in_its_own_classes():
     assert result["iou"]["car"] == result["iou"]["truck"] == 1 and result["iou"]["sky"] is None
 
 
-def test_a_network_of_ones_own_set_is_scored_on_what_both_map_to_and_no_further():
+def test_a_network_of_a_user_defined_set_is_scored_only_on_sets_that_both_map_to():
     own = LabelSet("own", ("tarmac", "hut", "air"), np.zeros((3, 3)))
     data = LabelSet(
         "data",

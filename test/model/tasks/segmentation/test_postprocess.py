@@ -20,7 +20,7 @@ def test_the_mask_is_the_arg_max_of_the_upsampled_logits(smoothness, classes):
     assert (decode_mask(logits[0]) == expected).mean() > 0.9999
 
 
-def test_an_image_of_one_class_is_that_class():
+def test_logits_of_one_class_give_a_mask_of_this_class():
     logits = torch.zeros(13, 3, 5)
     logits[7] = 1
     mask = decode_mask(logits)
@@ -28,7 +28,7 @@ def test_an_image_of_one_class_is_that_class():
     assert mask.shape == (12, 20)
 
 
-def test_the_task_gives_a_mask_of_the_size_of_the_image():
+def test_the_task_returns_a_mask_of_the_size_of_the_image():
     task = SegmentationTask(small_config(), load_label_set("driving_13"))
     seen = sample(size=(96, 64))
     cut = Sample.of(seen.points, np.ascontiguousarray(seen.image[:61, :93]), seen.camera)

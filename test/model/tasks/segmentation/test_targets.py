@@ -21,7 +21,7 @@ def test_the_mask_is_halved_without_moving_edges():
     assert (half == 5).mean() == pytest.approx(19 / 40, abs=1e-6)
 
 
-def test_frames_of_a_batch_keep_their_places():
+def test_targets_have_the_index_of_their_frame():
     mask = np.full((16, 24), 3, np.uint8)
     encoded = encode_mask(mask, DRIVING, DRIVING)
     targets = collate_masks([None, encoded, None, encoded])
@@ -43,7 +43,7 @@ def test_masks_of_different_size_are_refused():
         collate_masks(frames)
 
 
-def test_a_finer_mask_comes_in_the_classes_of_the_network():
+def test_a_finer_mask_is_mapped_to_the_classes_of_the_network():
     names = ["Car", "Zebra crossing", "Ego car", "Tractor"]
     mask = np.repeat(np.array([A2D2.index(name) for name in names], np.uint8), 8)
     encoded = encode_mask(np.tile(mask, (4, 1)), A2D2, DRIVING)
@@ -61,7 +61,7 @@ def test_a_coarser_mask_stays_in_its_own_classes():
     assert encoded.mask.tolist() == [[MASK_IGNORED] * 4, [GROUPS.index("vehicle")] * 4]
 
 
-def test_masks_of_two_makers_meet_in_a_third_set():
+def test_a_mask_of_another_data_set_is_mapped_to_the_classes_of_the_network():
     mask = np.full((4, 8), A2D2.index("Truck"), np.uint8)
     encoded = encode_mask(mask, A2D2, CAMVID)
     assert encoded.labels == CAMVID
