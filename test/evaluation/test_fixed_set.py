@@ -23,7 +23,7 @@ REQUEST = {
 
 @pytest.fixture
 def made(tmp_path):
-    """A folder of two frames of a set, and the set's manifest."""
+    """Return a folder with two frames of a set, and the manifest of the set."""
     folder, manifest = tmp_path / "set", tmp_path / "manifest.json"
     for name in ("000000", "000001"):
         tiny_data.write_kitti_frame(folder, name)
@@ -41,7 +41,7 @@ def check(made):
     return fixed_set.check(made[0], open_dataset(made[0]), made[1])
 
 
-def test_a_set_that_came_out_as_it_should_differs_in_nothing(made):
+def test_a_correctly_generated_set_has_no_differences(made):
     assert check(made) == []
 
 
@@ -74,7 +74,7 @@ def test_a_set_of_another_seed_and_another_simulator_is_named(made):
     ]
 
 
-def test_the_last_bits_of_a_processor_are_no_difference(made):
+def test_small_numerical_differences_are_accepted(made):
     frame, annotation = open_dataset(made[0])[0]
     scan = frame.lidar
     points = scan.points + np.float32(1e-3)
@@ -84,7 +84,7 @@ def test_the_last_bits_of_a_processor_are_no_difference(made):
 
 
 def everything():
-    """A frame of a cloud and an image with every kind of labels."""
+    """Return a frame with a cloud and an image, and an annotation with every kind of label."""
     frame, annotation = TinyDataset()[0]
     classes = np.repeat(np.arange(5, dtype=np.uint8), 100)
     bev = BevMap(np.repeat(np.arange(4, dtype=np.uint8), 400).reshape(40, 40), 0, -8, 0.4)
@@ -92,7 +92,7 @@ def everything():
 
 
 def changed(**amounts):
-    """What describes this frame after some of its numbers were changed."""
+    """Return the description of this frame with some of its values changed."""
     frame, annotation = everything()
     cloud, classes = frame.points.copy(), annotation.point_classes[LIDAR].copy()
     cloud[:, 0] += amounts.get("metres", 0)
@@ -132,12 +132,12 @@ def changed(**amounts):
         ({"cameras": False}, "image of nothing instead of camera"),
     ],
 )
-def test_what_differs_by_more_than_processors_do_is_named(amounts, told):
+def test_differences_larger_than_between_processors_are_named(amounts, told):
     differences = fixed_set.differences(changed(), changed(**amounts))
     assert differences and differences[0].startswith(told)
 
 
-def test_differences_between_processors_are_none():
+def test_differences_between_processors_are_accepted():
     slightly = {"metres": 0.05, "intensity": 0.01, "color": 1, "pixels": 8, "cells": 8}
     assert fixed_set.differences(changed(), changed(**slightly)) == []
     found = changed()
@@ -152,7 +152,7 @@ def test_a_frame_that_the_manifest_does_not_have_is_named(made):
     assert check(made) == ["tiny, kitti/test: frame 000001: not in the manifest"]
 
 
-def test_a_set_or_a_part_that_nobody_knows_is_named(made):
+def test_an_unknown_set_or_part_is_named(made):
     named = {"name": "tiny", "part": "kitti/other", "commit": "abc"}
     (made[0] / "data_set.json").write_text(json.dumps(named))
     assert "the manifest of tiny has no part 'kitti/other'" in check(made)[0]
@@ -165,12 +165,12 @@ def test_a_part_is_summed_up_over_its_frames():
     assert summary["classes"] == {"0": 100, "1": 200, "2": 200, "3": 200, "4": 200}
 
 
-def test_a_folder_of_no_such_set_is_not_compared(made):
+def test_a_folder_that_is_no_fixed_set_is_not_compared(made):
     (made[0] / "data_set.json").unlink()
     assert check(made) == [] and fixed_set.check_folder(made[0]) == []
 
 
-def test_a_manifest_is_written_of_a_whole_set_alone(made, tmp_path):
+def test_a_manifest_is_written_only_for_a_complete_set(made, tmp_path):
     described = runpy.run_path(str(ROOT / "benchmarks" / "sim_v1.py"))["described"]
     recipe = {"commit": "abc", "rigs": ["kitti"], "scenes": {"train": 2, "val": 3, "test": 2}}
     for split in ("val", "test"):

@@ -45,7 +45,7 @@ def test_the_ground_truth_as_prediction_scores_one():
     assert result["detection"]["map"] == 1 and result["segmentation"]["miou"] == 1
 
 
-def test_layout_of_the_json():
+def test_the_json_has_the_expected_keys():
     result = json.loads(json.dumps(perfect(TinyDataset()).result()))
     assert {"mode", "num_frames", "segmentation", "detection"} <= set(result)
     segmentation, detection = result["segmentation"], result["detection"]
@@ -83,20 +83,20 @@ def test_an_untrained_network_is_scored_in_every_mode(predictor, mode):
     assert result["detection"]["num_frames"] == (0 if mode == "camera_only" else 4)
 
 
-def test_boxes_that_nobody_looked_for_are_not_scored_as_missed(predictor):
+def test_objects_are_not_scored_as_missed_if_the_mode_detects_no_boxes(predictor):
     result = evaluate(predictor, TinyDataset(), "camera_only").result()
     assert result["detection"]["num_skipped"] == 4
     assert result["detection"]["classes"]["car"]["ap"] is None
 
 
 @pytest.mark.parametrize(("mode", "missing"), [("lidar_only", "points"), ("camera_only", "image")])
-def test_a_frame_with_nothing_for_the_mode_is_passed_over(predictor, mode, missing):
+def test_a_frame_without_the_sensor_of_the_mode_is_skipped(predictor, mode, missing):
     result = evaluate(predictor, TinyDataset(missing=missing), mode).result()
     scored = "detection" if mode == "lidar_only" else "segmentation"
     assert result["num_frames"] == 4 and result[scored]["num_frames"] == 2
 
 
-def test_a_network_that_looks_at_no_images_is_scored_on_frames_without_any():
+def test_a_network_that_uses_no_images_is_scored_on_frames_without_any():
     config = replace(TINY, model=replace(TINY.model, fusion="none", tasks=("detection",)))
     blind = Predictor.from_network(build_network(config), config)
     result = evaluate(blind, TinyDataset(missing="image")).result()
@@ -109,7 +109,7 @@ def test_a_mask_counts_without_a_lidar_and_boxes_do_not(predictor):
     assert (result["detection"]["num_frames"], result["detection"]["num_skipped"]) == (2, 2)
 
 
-def test_boxes_are_scored_down_to_a_low_score_or_to_the_one_that_is_asked_for():
+def test_boxes_are_scored_down_to_a_low_score_or_to_the_given_threshold():
     data = TinyDataset()
 
     class Unsure(Predictor):
@@ -126,14 +126,14 @@ def test_boxes_are_scored_down_to_a_low_score_or_to_the_one_that_is_asked_for():
     assert evaluate(unsure, data, score_threshold=0.2).result()["detection"]["map"] == 0
 
 
-def test_a_limit_and_a_region_are_kept(predictor):
+def test_a_limit_and_a_region_are_respected(predictor):
     report = evaluate(predictor, TinyDataset(), limit=2, region="grid")
     result = report.result()
     assert (result["num_frames"], result["region"]) == (2, "grid")
     assert report.table(result).startswith("2 frames, mode fused, scored on the whole grid\n")
 
 
-def test_the_region_grid_counts_what_no_image_shows():
+def test_the_region_grid_includes_objects_that_no_image_shows():
     class Behind(TinyDataset):
         """The car of each frame stands beside the vehicle, where no image shows it."""
 
@@ -237,6 +237,6 @@ def test_limited_frames_are_spread_evenly():
     assert spaced(10, 5) == [0, 2, 4, 6, 8]
     assert spaced(3, None) == spaced(3, 10) == [0, 1, 2]
     assert np.all(np.diff(spaced(1000, 7)) > 100)
-    for limit in (0, -3):  # `visualize --limit -3` drew no picture and did not say why
+    for limit in (0, -3):  # `visualize --limit -3` must say why it draws no picture
         with pytest.raises(ValueError, match=f"limit: expected at least 1 frame, got {limit}"):
             spaced(10, limit)

@@ -10,5 +10,5 @@ from bev_semseg_ros.inference.predictor import Predictor
 
 @pytest.fixture(scope="session")
 def simple() -> Predictor:
-    """Return a predictor of a small network, by torch in float32."""
+    """Return a predictor of a small network that runs in torch with float32."""
     return shared_predictor("torch", "fp32")

@@ -1,4 +1,4 @@
-"""A predictor that looks around finds behind what it would find ahead."""
+"""A predictor that looks around finds the same behind the vehicle as ahead of it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 
 def turned(seen: Frame) -> Frame:
-    """The same seen by a vehicle that stands the other way round."""
+    """Return the frame as recorded by a vehicle that is turned by 180 degrees."""
     half_turn = transform(rotation_z(np.pi))
     lidars = {
         name: replace(scan, ego_from_lidar=half_turn @ scan.ego_from_lidar)
@@ -35,7 +35,7 @@ def turned(seen: Frame) -> Frame:
 
 
 def around_frame() -> Frame:
-    """Points on both sides; one camera looks ahead and one back."""
+    """Return a frame with points ahead and behind, a front camera and a rear camera."""
     ahead, behind = frame(seed=0), turned(frame(seed=4))
     lidars = {"a": ahead.lidars["lidar"], "b": behind.lidars["lidar"]}
     cameras = {"front": ahead.cameras["camera"], "back": behind.cameras["camera"]}
@@ -44,7 +44,7 @@ def around_frame() -> Frame:
 
 @pytest.fixture(scope="module")
 def around(tmp_path_factory):
-    """Return around(fusion, engine), which loads a predictor that looks around, each once."""
+    """Return around(fusion, engine), which loads each predictor that looks around only once."""
     folder = tmp_path_factory.mktemp("around")
 
     @cache
@@ -57,7 +57,7 @@ def around(tmp_path_factory):
 
 
 def in_the_order_of(other: Boxes, found: Boxes) -> Boxes:
-    """Return the boxes in the order of their likes, since that of equal scores is open."""
+    """Return the boxes in the order of their counterparts; that of equal scores is undefined."""
     mirrored = found.centers * (-1, -1, 1)
     likes = [np.column_stack([mirrored, found.labels, 10 * found.scores])]
     likes.append(np.column_stack([other.centers, other.labels, 10 * other.scores]))
@@ -68,7 +68,7 @@ def in_the_order_of(other: Boxes, found: Boxes) -> Boxes:
 
 @pytest.mark.parametrize("mode", ["fused", "lidar_only"])
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention", "painted"])
-def test_behind_is_found_what_would_be_found_ahead(around, fusion, mode):
+def test_the_same_boxes_are_found_behind_the_vehicle_as_ahead_of_it(around, fusion, mode):
     ready, seen = around(fusion), around_frame()
     found = ready.predict(seen, mode, THRESHOLD).boxes
     other = ready.predict(turned(seen), mode, THRESHOLD).boxes
@@ -81,7 +81,7 @@ def test_behind_is_found_what_would_be_found_ahead(around, fusion, mode):
     np.testing.assert_allclose(difference, np.pi, atol=1e-3)
 
 
-def test_both_engines_look_around_alike(around):
+def test_both_engines_find_the_same_boxes_and_masks_around_the_vehicle(around):
     pytest.importorskip("openvino")
     found, expected = (
         around(engine=engine).predict(around_frame(), "fused", THRESHOLD)
@@ -92,27 +92,27 @@ def test_both_engines_look_around_alike(around):
     assert all(np.array_equal(found.masks[name], expected.masks[name]) for name in found.masks)
 
 
-def test_far_ahead_the_same_is_found_as_by_looking_ahead(around, simple):
+def test_far_ahead_the_grid_around_finds_the_same_boxes_as_the_grid_forward(around, simple):
     seen = around_frame()
     found, expected = (each.predict(seen, "fused", THRESHOLD).boxes for each in (around(), simple))
-    # The best ones: the lower ends differ, since a pass also finds boxes at the vehicle.
+    # Only the best: the weakest differ, since a pass also finds boxes at the vehicle.
     far, far_expected = (boxes[boxes.centers[:, 0] > 12][:10] for boxes in (found, expected))
     assert len(far_expected) == 10
     np.testing.assert_allclose(far.centers, far_expected.centers, atol=1e-3)
 
 
-def test_the_configuration_of_a_predictor_that_looks_around_tells_the_whole_grid(around):
+def test_the_configuration_of_a_predictor_that_looks_around_has_the_whole_grid(around):
     ready = around()
     assert ready.config.grid.x_min == -ready.config.grid.x_max
     assert all(task.config.grid == ready.config.grid for task in ready.tasks)
 
 
-def test_a_grid_that_does_not_exist_is_refused_with_those_that_do(around):
+def test_an_unknown_grid_is_refused_with_the_known_ones(around):
     with pytest.raises(ValueError, match="grid: expected forward or around, got 'backward'"):
         Predictor.load(grid="backward")
 
 
-def test_with_a_grid_that_reaches_farther_to_one_side_the_same_is_found(tmp_path):
+def test_a_network_with_an_asymmetric_grid_finds_the_same_boxes(tmp_path):
     wide = config("none")
     narrow = replace(wide, grid=replace(wide.grid, y_min=-6.4))
     points = around_points(narrow)
@@ -127,7 +127,7 @@ def test_with_a_grid_that_reaches_farther_to_one_side_the_same_is_found(tmp_path
 
 
 def around_points(wanted: Config) -> np.ndarray:
-    """Points on both sides in the ego frame, inside a grid that looks around."""
+    """Return points ahead and behind, in the ego frame and inside the whole grid."""
     points = prepare(around_frame(), whole_config(wanted)).points
     assert points is not None and (points[:, 1] > 6.4).any()
     return points

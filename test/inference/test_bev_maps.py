@@ -1,4 +1,4 @@
-"""Maps of the bird's-eye view come out of the predictor, learned or lifted, and are drawn."""
+"""The predictor returns learned and lifted BEV maps, and `visualize` draws them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASKS = ("detection", "segmentation", "bev_segmentation")
 
 
 def new_predictor(tasks: tuple[str, ...], grid: str = "forward") -> Predictor:
-    """Return a predictor with random weights whose answers differ from place to place."""
+    """Return a predictor with random weights whose outputs differ from cell to cell."""
     config = replace(TINY, model=replace(TINY.model, tasks=tasks))
     torch.manual_seed(0)
     network = build_network(pass_config(config) if grid == "around" else config)
@@ -53,7 +53,7 @@ def map_of(predictor: Predictor, frame: Frame, mode: str = "fused") -> BevMap | 
     return predictor.bev_map(sample, predictor.predict_sample(sample, mode))
 
 
-def test_a_network_that_learned_it_gives_a_map_whose_unsure_cells_are_unknown(learned):
+def test_a_learned_map_has_unknown_cells_where_its_confidence_is_low(learned):
     frame, _ = TinyDataset()[0]
     found = learned.predict(frame).results["bev_segmentation"]
     assert found.classes.shape == TINY.grid.output_shape and found.classes.max() < 8
@@ -62,7 +62,7 @@ def test_a_network_that_learned_it_gives_a_map_whose_unsure_cells_are_unknown(le
     assert unsure.any() and not unsure.all()
     assert np.array_equal(shown.classes == MASK_IGNORED, unsure)
     assert map_of(learned, frame, "lidar_only") is not None
-    assert map_of(learned, frame, "camera_only") is None  # it looks at points alone
+    assert map_of(learned, frame, "camera_only") is None  # it uses points alone
     assert learned.output_labels["bev_segmentation"].name == "bev_8"
 
 
@@ -84,7 +84,7 @@ def test_a_network_without_masks_gives_no_map():
     assert map_of(predictor, frame) is None
 
 
-def test_behind_the_vehicle_the_map_is_the_one_that_it_would_have_ahead():
+def test_the_map_of_a_turned_vehicle_is_the_turned_map():
     predictor = new_predictor(("bev_segmentation",), "around")
     frame, _ = TinyDataset()[0]
     half_turn = transform(rotation_z(np.pi))
@@ -100,7 +100,7 @@ def test_behind_the_vehicle_the_map_is_the_one_that_it_would_have_ahead():
     assert (turned.classes[::-1, ::-1] == found.classes).mean() > 0.99
 
 
-def test_visualize_draws_a_learned_map_and_a_lifted_one_if_asked(learned, lifted, tmp_path):
+def test_visualize_draws_a_learned_map_and_on_request_a_lifted_one(learned, lifted, tmp_path):
     import cv2
 
     data = TinyDataset(1)

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back, and what does not fit is refused with a remedy."""
+"""Checkpoints load as they were saved, and those that do not fit are refused with a remedy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tampered(path, **changes):
     torch.save(torch.load(path, weights_only=True) | changes, path)
 
 
-def test_what_is_saved_comes_back(network, tmp_path):
+def test_a_saved_checkpoint_loads_unchanged(network, tmp_path):
     checkpoint.save(
         tmp_path / "new" / "a.pt", network, CONFIG, {"beams": 64, "median": np.float32(0.25)}
     )
@@ -105,14 +105,14 @@ def test_a_truncated_file_is_named(network, tmp_path, share):
         checkpoint.load(path)
 
 
-def test_some_other_file_is_named(tmp_path):
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
     (tmp_path / "text.pt").write_text("no checkpoint at all")
     with pytest.raises(ValueError, match=r"text\.pt"):
         checkpoint.load(tmp_path / "text.pt")
 
 
 def repacked(path, compression=zipfile.ZIP_STORED, **members):
-    """The archive that a checkpoint is, packed again with other members."""
+    """Repack the archive of a checkpoint with some of its members replaced."""
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w", compression) as archive:
@@ -151,7 +151,7 @@ class Planted:
 @pytest.mark.parametrize(
     "save", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))]
 )
-def test_objects_are_never_loaded(tmp_path, monkeypatch, save):
+def test_pickled_objects_are_never_loaded(tmp_path, monkeypatch, save):
     monkeypatch.chdir(tmp_path)
     save({"format": checkpoint.FORMAT, "weights": Planted()}, tmp_path / "evil.pt")
     with pytest.raises(ValueError, match=r"evil\.pt"):
@@ -207,7 +207,7 @@ def test_weights_that_do_not_fit_are_named(network, tmp_path, change):
         checkpoint.load(path).build()
 
 
-def test_a_part_that_this_version_does_not_know_is_named_with_the_file(network, tmp_path):
+def test_an_unknown_part_of_the_network_is_named_with_the_file(network, tmp_path):
     path = tmp_path / "a.pt"
     checkpoint.save(path, network, CONFIG, {})
     values = torch.load(path, weights_only=True)["config"]
@@ -216,7 +216,7 @@ def test_a_part_that_this_version_does_not_know_is_named_with_the_file(network, 
         checkpoint.load(path).build()
 
 
-def test_the_label_sets_travel_with_the_weights(tmp_path):
+def test_the_label_sets_are_stored_with_the_weights(tmp_path):
     config = replace(CONFIG, labels={"detection": "a2d2_boxes", "segmentation": "a2d2_38"})
     checkpoint.save(tmp_path / "a.pt", build_network(config), config, {})
     loaded = checkpoint.load(tmp_path / "a.pt")
@@ -227,7 +227,7 @@ def test_the_label_sets_travel_with_the_weights(tmp_path):
     assert [task.labels.name for task in network.tasks] == ["a2d2_boxes", "a2d2_38"]
 
 
-def test_the_file_of_a_label_set_is_not_needed_any_more(tmp_path):
+def test_a_checkpoint_does_not_need_the_file_of_its_label_set(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(
         "classes:\n  free: {color: [1, 2, 3]}\n  wall: {color: [4, 5, 6]}\n"
@@ -245,7 +245,7 @@ def test_the_file_of_a_label_set_is_not_needed_any_more(tmp_path):
     assert loaded.build().tasks[1].labels == former
 
 
-def test_training_resumes_from_what_was_saved_and_not_from_weights_alone(network, tmp_path):
+def test_training_resumes_from_a_training_state_and_not_from_weights_alone(network, tmp_path):
     checkpoint.save(tmp_path / "run.pt", network, CONFIG, {}, training={"step": 7})
     checkpoint.save(tmp_path / "weights.pt", network, CONFIG, {})
     assert checkpoint.load(tmp_path / "run.pt").training_state() == {"step": 7}

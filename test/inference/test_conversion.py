@@ -1,4 +1,4 @@
-"""Checkpoints of version 0.1: refused with the command that converts them, and converted."""
+"""Checkpoints of version 0.1: `load` refuses them, and `bev-semseg convert` converts them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def small(fusion: str = "projective") -> Config:
 
 
 def former_content(network_config: Config, **changes: object) -> dict:
-    """What version 0.1 wrote for a network of this configuration."""
+    """Return what version 0.1 stored for a network of this configuration."""
     torch.manual_seed(3)
     weights = build_network(network_config).state_dict()
     values = configuration.to_dict(network_config)
@@ -109,7 +109,7 @@ def test_a_converted_checkpoint_has_the_same_weights_to_the_bit(tmp_path, fusion
     loaded.build()
 
 
-def test_settings_of_classes_move_into_the_label_sets(tmp_path):
+def test_class_settings_move_into_the_label_sets(tmp_path):
     path = save(tmp_path / "old.pt", former_content(small()))
     assert main(["convert", str(path), "--out", str(tmp_path / "new.pt")]) == 0
     label_sets = checkpoint.load(tmp_path / "new.pt").label_sets
@@ -122,7 +122,7 @@ def test_settings_of_classes_move_into_the_label_sets(tmp_path):
     assert label_sets["segmentation"] == replace(masks, colors=255 - masks.colors)
 
 
-def test_a_training_of_one_task_keeps_it_and_its_resume_state_is_left_out(tmp_path):
+def test_conversion_keeps_the_trained_task_and_leaves_out_the_training_state(tmp_path):
     content = former_content(small(), training={"step": 3})
     content["config"]["training"]["tasks"] = ["detection"]
     path = save(tmp_path / "old.pt", content)

@@ -1,4 +1,4 @@
-"""Engines and precisions agree, and what OpenVINO has converted is kept."""
+"""Engines and precisions agree, and OpenVINO's converted models are cached."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from bev_semseg_ros.preprocessing import prepare
 pytestmark = pytest.mark.slow
 
 
-def test_folding_and_tracing_change_no_answer():
+def test_folding_and_tracing_do_not_change_the_outputs():
     ready = shared_predictor("torch", "fp32", "projective", SHIPPED)
     with torch.inference_mode():
         batch = Batch.from_samples([prepare(frame(), ready.config)])
@@ -50,7 +50,7 @@ def test_folding_and_tracing_change_no_answer():
 
 
 class NormOfASum(nn.Module):
-    """A block of a user's own: its BatchNorm does not run just behind the convolution."""
+    """A user-defined block whose BatchNorm does not directly follow its convolution."""
 
     def __init__(self):
         super().__init__()
@@ -61,12 +61,12 @@ class NormOfASum(nn.Module):
         return self.norm(x + self.conv(x))
 
 
-def test_folding_changes_no_answer_of_a_block_of_ones_own():
+def test_folding_does_not_change_the_outputs_of_a_user_defined_block():
     torch.manual_seed(0)
     block = nn.Sequential(NormOfASum(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
     x = torch.randn(8, 4, 6, 6)
     for _ in range(9):
-        block.train()(x)  # gives the statistics values of their own
+        block.train()(x)  # moves the statistics away from their initial values
     expected = block.eval()(x)
     fold_batch_norm(block)
     assert torch.allclose(block(x), expected, atol=1e-5)
@@ -75,7 +75,7 @@ def test_folding_changes_no_answer_of_a_block_of_ones_own():
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
 @pytest.mark.parametrize("mode", ["fused", "lidar_only"])
-def test_openvino_answers_as_torch_does_in_float32(fusion, mode):
+def test_openvino_gives_the_same_results_as_torch_in_float32(fusion, mode):
     pytest.importorskip("openvino")
     first, second = (
         shared_predictor(engine, "fp32", fusion, SHIPPED).predict(frame(), mode, THRESHOLD)
@@ -105,7 +105,7 @@ def test_engines_give_the_same_maps_to_a_fusion_that_uses_the_classes(fusion):
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_bfloat16_keeps_the_mask_and_the_scores_apart(engine):
+def test_bfloat16_keeps_the_mask_and_distinct_scores(engine):
     if engine == "openvino":
         pytest.importorskip("openvino")
     rough, exact = (
@@ -131,7 +131,7 @@ def test_openvino_converts_once_and_then_reads_its_cache(tmp_path):
     assert np.array_equal(first.boxes.scores, second.boxes.scores)
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path):
+def test_a_damaged_cache_is_rebuilt(tmp_path):
     pytest.importorskip("openvino")
     choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path}
     new_predictor(**choices).predict(frame(image=False))
@@ -141,7 +141,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path):
     assert len(file.read_text()) > 1000
 
 
-def test_a_user_without_a_home_has_no_cache_and_no_error(tmp_path, monkeypatch):
+def test_a_user_without_a_home_directory_has_no_cache_and_no_error(tmp_path, monkeypatch):
     def no_home():
         raise RuntimeError("Could not determine home directory.")
 

@@ -1,4 +1,4 @@
-"""Tasks of a user's own come through the predictor with their results and pictures."""
+"""The predictor returns the results and pictures of user-defined tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class MeanHead(Head):
 
 
 class BrightnessTask(Task):
-    """A further task of the image without classes, as a user would write it."""
+    """A further image task, without classes, as a user would write it."""
 
     name = "brightness"
     view = "image"
@@ -84,7 +84,7 @@ def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
-def test_the_result_of_a_frame_stays_as_it_was_when_the_next_one_is_predicted(engine):
+def test_a_result_does_not_change_when_the_next_frame_is_predicted(engine):
     ready = predictor_with_a_further_task(engine)
     result = ready.predict(frame(seed=0)).results["brightness"]["camera"]
     before = result.copy()

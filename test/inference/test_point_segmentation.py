@@ -29,7 +29,7 @@ def classes(frame: Frame, engine: str = "torch", mode="fused"):
     return points_predictor(engine).predict(frame, mode).results["point_segmentation"]
 
 
-def test_every_point_keeps_its_place_whatever_else_is_in_the_cloud():
+def test_every_point_keeps_its_index_whatever_else_is_in_the_cloud():
     cloud = turn(reach=50)
     cloud[7, 2], cloud[9, 3], cloud[11] = np.nan, np.inf, np.nan
     found = classes(cloud_frame(cloud))["lidar"]
@@ -44,7 +44,7 @@ def test_every_point_keeps_its_place_whatever_else_is_in_the_cloud():
     assert len(np.unique(found.labels)) > 3
 
 
-def test_of_several_lidars_each_has_its_own_and_a_missing_one_has_none():
+def test_each_of_several_lidars_has_its_own_classes_and_a_missing_one_has_none():
     cloud, pose = turn(reach=50), transform(rotation_z(0.5), (1, 0, 1.5))
     scans = {
         "left": LidarScan(None, ROOF),
@@ -59,7 +59,7 @@ def test_of_several_lidars_each_has_its_own_and_a_missing_one_has_none():
 
 
 def five_units() -> Frame:
-    """Return one cloud of five units at different places."""
+    """Return one cloud of five units at different positions."""
     poses = [transform(rotation_z(0.3 * n), (0.4 * n, 1 - 0.5 * n, 0)) for n in range(5)]
     parts = [turn(columns=40, reach=40, seed=n) for n in range(5)]
     cloud = np.concatenate(parts)
@@ -77,7 +77,7 @@ def five_units() -> Frame:
     return Frame(0, {"lidar": scan})
 
 
-def test_each_of_five_units_of_one_cloud_sees_from_its_own_place():
+def test_each_of_five_units_of_one_cloud_has_a_spherical_image_of_its_own():
     frame = five_units()
     found = classes(frame)["lidar"]
     scan = frame.lidars["lidar"]
@@ -88,10 +88,10 @@ def test_each_of_five_units_of_one_cloud_sees_from_its_own_place():
         own[:, :3] = apply(invert(pose), own[:, :3])
         alone = Frame(0, {"lidar": LidarScan(own, ROOF @ pose)})
         labels = classes(alone)["lidar"].labels
-        assert (labels == found.labels[chosen]).mean() > 0.98  # a rounding may change a pixel
+        assert (labels == found.labels[chosen]).mean() > 0.98  # rounding may change a pixel
 
 
-def test_no_image_is_needed_and_none_changes_a_class():
+def test_images_are_not_needed_and_do_not_change_the_classes():
     cloud = turn(reach=50)
     seen = camera_frame(seed=1)
     frame = replace(cloud_frame(cloud), cameras=seen.cameras)
@@ -101,7 +101,7 @@ def test_no_image_is_needed_and_none_changes_a_class():
 
 
 @pytest.mark.slow
-def test_looking_around_changes_no_class():
+def test_the_grid_around_does_not_change_the_classes():
     wide = build_network(pass_config(points_config()))
     wide.load_state_dict(points_network().state_dict())
     around = Predictor(
@@ -121,7 +121,7 @@ def test_looking_around_changes_no_class():
 
 
 @pytest.mark.slow
-def test_openvino_answers_as_torch_does():
+def test_openvino_gives_the_same_classes_as_torch():
     pytest.importorskip("openvino")
     frame = cloud_frame(turn(reach=50))
     found, expected = (classes(frame, engine)["lidar"] for engine in ("openvino", "torch"))

@@ -1,4 +1,4 @@
-"""The predictor: its modes, its choices, and what comes along from a checkpoint."""
+"""The predictor: its modes, its options, and what it takes from a checkpoint."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ pytestmark = pytest.mark.slow
         (True, True, "camera_only", "camera_only"),
     ],
 )
-def test_a_mode_runs_with_what_the_frame_has(simple, points, image, mode, ran):
+def test_the_mode_that_runs_depends_on_the_sensors_of_the_frame(simple, points, image, mode, ran):
     prediction = simple.predict(frame(points, image), mode, THRESHOLD)
     assert prediction.mode == ran
     assert (prediction.mask is None) == (prediction.camera is None) == (ran == "lidar_only")
@@ -57,12 +57,12 @@ def test_a_mode_runs_with_what_the_frame_has(simple, points, image, mode, ran):
         (True, True, "radar"),
     ],
 )
-def test_nothing_to_look_at_is_an_error_that_names_the_mode(simple, points, image, mode):
+def test_an_unknown_mode_or_one_without_its_sensors_is_refused_by_name(simple, points, image, mode):
     with pytest.raises(ValueError, match=mode):
         simple.predict(frame(points, image), mode)
 
 
-def test_lidar_only_is_a_frame_whose_image_is_missing(simple):
+def test_the_mode_lidar_only_is_equivalent_to_a_missing_image(simple):
     told = simple.predict(frame(), "lidar_only", THRESHOLD)
     missing = simple.predict(frame(image=False), "fused", THRESHOLD)
     assert np.array_equal(told.boxes.scores, missing.boxes.scores)
@@ -74,14 +74,14 @@ def test_the_mask_has_the_size_of_the_networks_image(simple):
     assert prediction.camera.size == (160, 96)
 
 
-def test_an_empty_cloud_is_answered(simple):
+def test_an_empty_cloud_gives_a_prediction(simple):
     assert (
         simple.predict_sample(Sample.of(np.zeros((0, 4), np.float32), None, None)).mode
         == "lidar_only"
     )
 
 
-def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(simple):
+def test_the_score_threshold_of_the_configuration_applies_unless_another_is_given(simple):
     assert (
         simple.predict(frame()).boxes.scores.min(initial=1)
         >= simple.config.postprocess.score_threshold
@@ -91,7 +91,7 @@ def test_the_score_threshold_of_the_configuration_holds_unless_another_is_given(
     )
 
 
-def test_images_of_changing_size_are_answered(simple):
+def test_images_may_change_their_size(simple):
     sizes = set()
     for width in (160, 128, 192, 160, 96, 224):
         camera = replace(CAMERA, size=(width, 96))
@@ -104,20 +104,20 @@ def test_images_of_changing_size_are_answered(simple):
     assert len(sizes) > 2
 
 
-def test_torch_keeps_its_threads(simple):
+def test_predicting_does_not_change_the_thread_count_of_torch(simple):
     with torch_threads(3):
         simple.predict(frame())
         assert torch.get_num_threads() == 3
 
 
-def test_the_network_that_was_given_is_not_changed():
+def test_the_given_network_is_not_changed():
     given = network("projective").train()
     new_predictor("torch", "fp32").predict(frame())
     assert given.training and given.bev.heads.detection.heatmap.weight.requires_grad
     given.eval()
 
 
-def test_a_checkpoint_answers_as_the_network_it_was_saved_from(simple, tmp_path):
+def test_a_checkpoint_predicts_like_the_network_it_was_saved_from(simple, tmp_path):
     checkpoint.save(tmp_path / "a.pt", network("projective"), config("projective"), {"rig": "test"})
     loaded = Predictor.load(
         tmp_path / "a.pt", device="cpu", precision="fp32", engine="torch", num_threads=1
@@ -154,7 +154,7 @@ def test_a_new_image_size_can_be_prepared_without_predicting_with_it():
     assert ready.is_warm((100, 100))
 
 
-def test_the_size_in_use_outlives_many_others():
+def test_the_image_size_in_use_stays_warm_while_others_are_prepared():
     ready = new_predictor("torch", "fp32")
     ready.warm_up([SIZE])
     for height in range(20, 120, 20):
@@ -163,7 +163,7 @@ def test_the_size_in_use_outlives_many_others():
     assert ready.is_warm(SIZE) and not ready.is_warm((100, 20))
 
 
-def test_the_description_says_what_was_chosen():
+def test_the_description_names_the_chosen_options():
     assert new_predictor("torch", "bf16").description == (
         "device cpu, precision bf16, engine torch, threads 1"
     )
@@ -180,14 +180,14 @@ def test_the_description_says_what_was_chosen():
         ({"device": "cpu", "num_threads": 0}, "num_threads"),
     ],
 )
-def test_a_choice_that_cannot_be_had_is_refused_by_name(choice, reason):
+def test_an_unavailable_option_is_refused_by_name(choice, reason):
     with pytest.raises(ValueError, match=reason):
         Predictor(network("projective"), config("projective"), **choice)
 
 
 @pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp16"), ((8, 0), "bf16")])
 def test_a_gpu_that_only_emulates_bf16_computes_in_fp16(monkeypatch, capability, precision):
-    # No such GPU is here. torch.cuda.is_bf16_supported() is true for both.
+    # Needs no such GPU. torch.cuda.is_bf16_supported() is true for both.
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert choose_precision("auto", torch.device("cuda:0")) == precision
 

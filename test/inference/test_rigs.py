@@ -14,7 +14,7 @@ from bev_semseg_ros.preprocessing import prepare
 pytestmark = pytest.mark.slow
 
 
-def test_every_camera_has_the_mask_it_has_alone(simple):
+def test_each_camera_of_a_rig_has_the_same_mask_as_alone(simple):
     rig = rig_frame()
     together = simple.predict(rig)
     assert list(together.masks) == list(together.cameras) == list(rig.cameras)
@@ -24,7 +24,7 @@ def test_every_camera_has_the_mask_it_has_alone(simple):
         assert together.cameras[name].size == together.masks[name].shape[::-1]
 
 
-def test_points_of_several_lidars_are_found_as_those_of_one(simple):
+def test_points_of_several_lidars_give_the_same_boxes_as_those_of_one(simple):
     rig = rig_frame()
     one = replace(rig, lidars={"lidar": LidarScan(prepare(rig, simple.config).points, np.eye(4))})
     found, expected = (simple.predict(each, "fused", THRESHOLD).boxes for each in (rig, one))
@@ -61,7 +61,7 @@ def test_a_lost_camera_costs_no_compilation():
     assert compiled == []
 
 
-def test_after_warming_up_no_number_of_cameras_costs_a_compilation():
+def test_after_warming_up_a_smaller_number_of_cameras_costs_no_compilation():
     ready = new_predictor("torch", "fp32", "cross_attention")
     rig = rig_frame()
     front, left = rig.cameras["front"], rig.cameras["left"]

@@ -1,7 +1,7 @@
-"""The shipped weights keep what weights/MODEL_CARD.md says of them.
+"""The shipped weights have the accuracy that weights/MODEL_CARD.md states.
 
-A floor lies just below a figure: .01 to .02 for what processors and precisions change, .04 where
-fewer than 50 objects count. `card` in a comment is the figure of the model card; `here` is what
+A floor lies just below a figure: by .01 to .02, since processors and precisions differ, and by .04
+if fewer than 50 objects count. `card` in a comment is the figure of the model card; `here` is what
 this test measured on its own, smaller, data.
 """
 
@@ -61,7 +61,7 @@ Score = Callable[[Mode], dict[str, Any]]
 
 
 class Remembering:
-    """A predictor that runs the network once for each frame of a data set, mode and threshold."""
+    """A predictor that runs the network only once for each frame, mode and threshold."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._predictor, self.tasks = predictor, predictor.tasks
@@ -136,7 +136,7 @@ def test_simulated_segmentation_keeps_its_floor(rig: str, score: Score) -> None:
     assert score("fused")["segmentation"]["miou"] >= MASK_FLOORS[rig]
 
 
-def test_simulated_segmentation_knows_every_class(score: Score) -> None:
+def test_simulated_segmentation_finds_every_class(score: Score) -> None:
     iou = score("fused")["segmentation"]["iou"]
     assert len(iou) == 13
     assert [name for name, value in iou.items() if value == 0] == []
@@ -147,7 +147,7 @@ def test_the_image_improves_the_boxes(score: Score) -> None:
     assert gain >= GAIN_OF_THE_IMAGE
 
 
-def test_one_checkpoint_segments_with_and_without_a_lidar(
+def test_the_mask_is_the_same_with_and_without_a_lidar(
     remembering: Remembering, simulated: Dataset
 ) -> None:
     modes: tuple[Mode, ...] = ("fused", "camera_only")
@@ -174,7 +174,7 @@ def test_real_cars_keep_their_floor(score_real, name: str, mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("name", ["kitti", "a2d2"])
-def test_on_real_frames_the_image_does_not_hurt_the_cars(
+def test_the_image_does_not_lower_the_average_precision_of_real_cars(
     remembering_real: Callable[[str], Remembering], real_data: Path, score_real, name: str
 ) -> None:
     dataset = open_dataset(real_data / name)

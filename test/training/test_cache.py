@@ -1,4 +1,4 @@
-"""The cache: prepared frames of a data set, on a disk."""
+"""The cache: prepared frames of a data set, on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.training.cache import PORTION, build, open_cache
 
 
-def test_cache_gives_back_what_preparation_makes(tmp_path):
+def test_the_cache_returns_frames_as_they_were_prepared(tmp_path):
     dataset = TinyDataset()
     cache = cache_of(dataset, tmp_path / "cache")
     assert len(cache) == len(dataset)
@@ -41,7 +41,7 @@ def test_cache_gives_back_what_preparation_makes(tmp_path):
 
 
 @pytest.mark.parametrize("missing", ["points", "image", "boxes", "mask"])
-def test_what_a_frame_lacks_stays_lacking(tmp_path, missing):
+def test_parts_that_a_frame_lacks_stay_missing(tmp_path, missing):
     example = cache_of(TinyDataset(missing=missing), tmp_path / "cache")[1]
     found = {
         "points": example.sample.points,
@@ -87,7 +87,7 @@ def test_a_broken_frame_leaves_no_cache(tmp_path):
 
 
 @pytest.mark.parametrize("linked", ["training", "training/label_2"])
-def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path, linked):
+def test_data_behind_a_link_is_prepared_again_when_it_changes(tmp_path, linked):
     tiny_data.write_kitti_drive(tmp_path / "data", 1)
     (tmp_path / "data" / linked).rename(tmp_path / "far")
     (tmp_path / "data" / linked).symlink_to(tmp_path / "far")
@@ -100,7 +100,7 @@ def test_data_behind_a_link_is_prepared_anew_when_it_changes(tmp_path, linked):
     assert (before, boxes()) == (1, 0)
 
 
-def test_data_is_prepared_anew_when_the_colours_of_its_classes_change(tmp_path):
+def test_data_is_prepared_again_when_the_colours_of_its_classes_change(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path / "a2d2")
     tiny_data.write_a2d2_frame(tmp_path / "a2d2")
 
@@ -115,7 +115,7 @@ def test_data_is_prepared_anew_when_the_colours_of_its_classes_change(tmp_path):
     assert not np.array_equal(before, mask())
 
 
-def test_data_is_prepared_anew_when_a_calibration_above_it_changes(tmp_path):
+def test_data_is_prepared_again_when_a_calibration_in_a_parent_folder_changes(tmp_path):
     root = tmp_path / "a2d2"
     tiny_data.write_a2d2_rig(root)
     tiny_data.write_a2d2_frame(root)
@@ -145,7 +145,7 @@ def test_each_choice_of_cameras_has_a_cache_of_its_own(tmp_path):
 
 
 def test_each_split_has_the_frames_of_its_scenes_whatever_was_prepared_before(tmp_path):
-    for index in range(6):  # without a table of scenes each frame is one
+    for index in range(6):  # without a table of scenes, each frame is a scene
         tiny_data.write_kitti_frame(tmp_path / "data", f"{index:06d}")
     names = {}
     for split in ("", "train", "val"):
@@ -166,7 +166,7 @@ def test_each_split_has_the_frames_of_its_scenes_whatever_was_prepared_before(tm
     ],
     ids=["grid", "image", "whole clouds", "classes of points", "carry_masks"],
 )
-def test_settings_that_shape_the_frames_prepare_them_anew(tmp_path, changed):
+def test_frames_are_prepared_again_if_settings_that_affect_them_change(tmp_path, changed):
     tiny_data.write_kitti_drive(tmp_path / "data", 1)
     root = tmp_path / "cache"
     first = open_cache(tmp_path / "data", TINY, root).folder
@@ -187,7 +187,7 @@ def test_the_same_data_by_a_relative_path_are_not_prepared_again(tmp_path, monke
 
 
 @pytest.mark.parametrize("layout", ["kitti", "a2d2"])
-def test_runs_in_the_folder_of_the_data_are_no_change_of_the_data(tmp_path, layout, monkeypatch):
+def test_run_folders_inside_the_data_do_not_count_as_changes(tmp_path, layout, monkeypatch):
     if layout == "kitti":
         tiny_data.write_kitti_drive(tmp_path, 1)
     else:
@@ -199,7 +199,7 @@ def test_runs_in_the_folder_of_the_data_are_no_change_of_the_data(tmp_path, layo
     assert cache_names(["."], Path("runs/cache")) == names
 
 
-def test_data_that_were_copied_with_odd_files_are_prepared(tmp_path):
+def test_broken_links_and_odd_file_names_in_the_data_do_no_harm(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "own", 1)
     training = tmp_path / "own" / "training"
     (training / "former").symlink_to(tmp_path / "gone")
@@ -223,7 +223,7 @@ def test_frames_that_another_run_prepared_meanwhile_are_kept(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["cache"]
 
 
-def test_a_disk_that_is_too_small_for_all_frames_is_said_at_the_beginning(tmp_path):
+def test_a_disk_that_is_too_small_for_all_frames_is_reported_at_the_beginning(tmp_path):
     class Endless(TinyDataset):
         def __len__(self):
             return 10**12
@@ -242,7 +242,7 @@ def test_data_of_no_known_layout_is_refused_by_name(tmp_path):
         open_cache(tmp_path, TINY, tmp_path / "cache")
 
 
-def test_boxes_survive_the_cache_with_all_that_is_known_of_them(tmp_path):
+def test_boxes_keep_all_their_fields_in_the_cache(tmp_path):
     class Moving(TinyDataset):
         def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
             frame, annotation = super().__getitem__(index)
@@ -269,13 +269,13 @@ def test_boxes_survive_the_cache_with_all_that_is_known_of_them(tmp_path):
 
 
 class TimedPillars(PillarEncoder):
-    """Pillars that ask for the time and the beam of each point."""
+    """A pillar encoder that requests the time and the ring of each point."""
 
     attributes = ("time", "ring")
 
 
 class TimedDataset(TinyDataset):
-    """Every point says which it is; only every second frame knows the beams."""
+    """Each point has a time and its index as unit; only every second frame has rings."""
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = super().__getitem__(index)
@@ -294,7 +294,7 @@ def timed_config() -> Config:
     return replace(TINY, model=replace(TINY.model, lidar_encoder=encoder))
 
 
-def test_the_attributes_that_an_encoder_wants_are_kept_and_no_others(tmp_path):
+def test_the_cache_keeps_only_the_attributes_that_the_encoder_uses(tmp_path):
     cache = cache_of(TimedDataset(), tmp_path / "cache", timed_config())
     for index in range(len(cache)):
         sample = cache[index].sample
@@ -307,13 +307,13 @@ def test_the_attributes_that_an_encoder_wants_are_kept_and_no_others(tmp_path):
             assert np.isnan(sample.point_attributes["ring"]).all()
 
 
-def test_an_encoder_that_wants_no_attributes_keeps_none(tmp_path):
+def test_the_cache_keeps_no_attributes_if_the_encoder_uses_none(tmp_path):
     cache = cache_of(TimedDataset(), tmp_path / "cache")
     assert cache[0].sample.point_attributes == {}
     assert (tmp_path / "cache" / "attributes.bin").stat().st_size == 0
 
 
-def test_the_attributes_reach_the_network_beside_their_points(tmp_path):
+def test_the_attributes_reach_the_network_with_their_points(tmp_path):
     quiet = replace(TINY.augmentation, flip=0, rotation=0, scale=0, height=0)
     config = replace(timed_config(), augmentation=quiet)
     batch = first_batch([cache_of(TimedDataset(), tmp_path / "cache", config)], config).batch
@@ -323,7 +323,7 @@ def test_the_attributes_reach_the_network_beside_their_points(tmp_path):
     )
 
 
-def test_another_encoder_prepares_frames_of_its_own(tmp_path):
+def test_another_encoder_with_other_attributes_has_a_cache_of_its_own(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "data", 1)
     for config in (TINY, timed_config(), TINY):
         open_cache(tmp_path / "data", config, tmp_path / "cache")
@@ -356,7 +356,7 @@ def test_one_data_set_with_two_label_sets_is_refused_with_the_frame(tmp_path):
 # Several lidars and cameras.
 
 
-def test_cache_gives_back_every_lidar_and_camera(tmp_path):
+def test_the_cache_returns_every_lidar_and_camera(tmp_path):
     dataset = RigDataset()
     cache = cache_of(dataset, tmp_path / "cache")
     for index in range(len(dataset)):

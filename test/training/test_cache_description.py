@@ -1,4 +1,4 @@
-"""What a checkpoint remembers of the frames that it was trained on."""
+"""The description of the training data that a checkpoint stores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.training.cache import describe
 
 
-def test_description_tells_what_the_input_looks_like(tmp_path):
+def test_the_description_has_frame_counts_image_sizes_and_statistics(tmp_path):
     info = describe([cache_of(TinyDataset(), tmp_path / "cache")], build_tasks(TINY))
     assert info["num_frames"] == 4 and info["image_sizes"] == [[128, 64]]
     assert info["class_pixels"][SKY] == 4 * 128 * 32
@@ -19,7 +19,7 @@ def test_description_tells_what_the_input_looks_like(tmp_path):
     )
 
 
-def test_the_description_looks_at_frames_of_all_data_sets_if_there_are_too_many(tmp_path):
+def test_the_description_samples_all_data_sets_if_there_are_too_many_frames(tmp_path):
     seen = cache_of(TinyDataset(8), tmp_path / "seen")
     blind = cache_of(TinyDataset(8, size=(128, 128)), tmp_path / "high")
     info = describe([seen, blind], build_tasks(TINY), limit=4)
@@ -30,6 +30,6 @@ def test_the_description_looks_at_frames_of_all_data_sets_if_there_are_too_many(
 
 def test_the_description_counts_the_points_of_each_lidar_and_the_masks_of_all_cameras(tmp_path):
     info = describe([cache_of(RigDataset(), tmp_path / "cache")], build_tasks(TINY))
-    assert info["points_per_frame_percentiles"] == [250.0] * 5  # 500 of two lidars
+    assert info["points_per_frame_percentiles"] == [250.0] * 5  # 500 points of two lidars
     left = cache_of(RigDataset(1), tmp_path / "one")[0].masks["left"]
     assert info["class_pixels"][SKY] == 4 * (128 * 32 + left.size)

@@ -1,4 +1,4 @@
-"""Initialization: what a checkpoint gives, what is newly initialised, and the report of both."""
+"""Initialization: what is taken from a checkpoint, what is newly initialised, and the report."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_labels(**labels: str) -> Config:
 
 
 def random_network(config: Config, seed: int) -> Network:
-    """A network none of whose weights, biases and statistics is like another one's."""
+    """Return a network whose weights, biases and statistics are all random."""
     torch.manual_seed(seed)
     network = build_network(config)
     with torch.no_grad():
@@ -53,7 +53,7 @@ def saved(folder: Path, config: Config, info: dict | None = None, name: str = "a
 def begun(
     config: Config, *paths: Path
 ) -> tuple[dict[str, Tensor], dict[str, Tensor], list[str], bool]:
-    """Return weights before and after, the report, and whether the camera's trunk was taken."""
+    """Return weights before and after, the report, and whether the camera encoder was taken."""
     network = random_network(config, 2)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     lines: list[str] = []
@@ -76,7 +76,7 @@ def line_of(part: str, lines: list[str]) -> str:
 @pytest.mark.parametrize(
     "fusion", ["projective", "painted", "cross_attention", "semantic_cross_attention", "none"]
 )
-def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path, fusion):
+def test_all_weights_of_the_same_network_are_taken_and_reported_by_part(tmp_path, fusion):
     config = with_model(fusion=fusion)
     path = saved(tmp_path, config)
     before, after, lines, has_trunk = begun(config, path)
@@ -104,7 +104,7 @@ def test_of_the_same_network_everything_is_taken_and_said_part_by_part(tmp_path,
 @pytest.mark.parametrize(
     ("task", "labels"), [("segmentation", "a2d2_38"), ("detection", "kitti_boxes")]
 )
-def test_with_another_label_set_only_the_layers_of_classes_begin_anew(tmp_path, task, labels):
+def test_with_another_label_set_only_the_class_layers_are_newly_initialised(tmp_path, task, labels):
     before, after, lines, _ = begun(with_labels(**{task: labels}), saved(tmp_path, TINY))
     assert kept(before, after) == {key for key in before if key.startswith(CLASS_LAYERS[task])}
     line = line_of(f"head of {task}", lines)
@@ -112,7 +112,7 @@ def test_with_another_label_set_only_the_layers_of_classes_begin_anew(tmp_path, 
     assert not any("newly" in each for each in lines if each.strip() != line)
 
 
-def test_as_many_other_classes_are_other_classes_all_the_same(tmp_path):
+def test_class_layers_are_newly_initialised_for_equally_many_other_classes(tmp_path):
     file = tmp_path / "own.yaml"
     names = "\n".join(f"  thing{i}: {{color: [{i}, 0, 0]}}" for i in range(13))
     file.write_text(f"classes:\n{names}\n")
@@ -122,7 +122,7 @@ def test_as_many_other_classes_are_other_classes_all_the_same(tmp_path):
     assert "its classes differ" in line_of("head of segmentation", lines)
 
 
-def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tmp_path):
+def test_a_lidar_encoder_trained_without_images_gets_new_inputs_of_weight_zero(tmp_path):
     path = saved(tmp_path, with_model(fusion="none"))
     before, after, lines, _ = begun(TINY, path)
     given = checkpoint.load(path).weights[LINEAR]
@@ -132,14 +132,14 @@ def test_a_lidar_encoder_that_saw_no_image_gets_new_inputs_that_begin_at_zero(tm
     line = line_of("lidar encoder", lines)
     assert new > 0 and f"linear.weight: {new} new inputs begin at zero" in line
     assert line.startswith("lidar encoder: taken")
-    # The checkpoint has nothing for the part of the fusion.
+    # The checkpoint has no weights of a fusion.
     fusion = line_of("fusion, image part", lines)
     assert "newly initialised" in fusion
     assert "(model.fusion is none in the checkpoint, projective in this network)" in fusion
     assert kept(before, after) == {key for key in before if key.startswith("camera.fusion.")}
 
 
-def test_a_network_without_images_begins_from_one_that_saw_them(tmp_path):
+def test_a_network_without_images_takes_weights_of_one_with_images(tmp_path):
     path = saved(tmp_path, TINY)
     before, after, lines, _ = begun(with_model(fusion="none"), path)
     given = checkpoint.load(path).weights[LINEAR]
@@ -151,7 +151,7 @@ def test_a_network_without_images_begins_from_one_that_saw_them(tmp_path):
     assert "not used" in unused and "this network has no such part" in unused
 
 
-def test_painted_points_begin_from_points_that_saw_features_alone(tmp_path):
+def test_painted_fusion_takes_the_weights_of_projective_fusion(tmp_path):
     path = saved(tmp_path, TINY)
     before, after, lines, _ = begun(with_model(fusion="painted"), path)
     given = checkpoint.load(path).weights
@@ -164,7 +164,7 @@ def test_painted_points_begin_from_points_that_saw_features_alone(tmp_path):
     assert "newly initialised, 1 weights (not in the checkpoint)" in line_of("fusion", lines)
 
 
-def test_painted_points_begin_from_a_lidar_encoder_that_saw_no_image_and_no_classes(tmp_path):
+def test_painted_fusion_takes_the_lidar_encoder_of_a_network_without_fusion(tmp_path):
     config = with_model(fusion="none", tasks=("detection",))
     path = saved(tmp_path, config, {"tasks": ["detection"]})
     _, after, lines, _ = begun(with_model(fusion="painted"), path)
@@ -173,7 +173,7 @@ def test_painted_points_begin_from_a_lidar_encoder_that_saw_no_image_and_no_clas
     assert f"{8 + 1 + 13} new inputs begin at zero" in line_of("lidar encoder", lines)
 
 
-def test_painted_points_of_another_number_of_features_keep_their_geometry(tmp_path):
+def test_painted_fusion_with_more_features_takes_only_the_geometry_weights(tmp_path):
     path = saved(tmp_path, with_model(fusion_channels=4))
     _, after, lines, _ = begun(with_model(fusion="painted"), path)
     assert torch.equal(after[LINEAR][:, :10], checkpoint.load(path).weights[LINEAR][:, :10])
@@ -181,7 +181,7 @@ def test_painted_points_of_another_number_of_features_keep_their_geometry(tmp_pa
     assert "newly initialised" in line_of("fusion, image part", lines)
 
 
-def test_with_other_classes_painted_points_keep_what_does_not_depend_on_them(tmp_path):
+def test_painted_fusion_with_other_classes_takes_the_weights_independent_of_them(tmp_path):
     file = tmp_path / "own.yaml"
     names = "\n".join(f"  thing{i}: {{color: [{i}, 0, 0]}}" for i in range(13))
     file.write_text(f"classes:\n{names}\n")
@@ -198,7 +198,7 @@ def test_with_other_classes_painted_points_keep_what_does_not_depend_on_them(tmp
         assert "its classes differ" in line_of("fusion", lines)
 
 
-def test_semantic_tokens_begin_from_tokens_without_classes(tmp_path):
+def test_semantic_cross_attention_takes_the_weights_of_cross_attention(tmp_path):
     path = saved(tmp_path, with_model(fusion="cross_attention"))
     before, after, lines, _ = begun(with_model(fusion="semantic_cross_attention"), path)
     assert kept(before, after) == {"camera.fusion.classes.weight"}
@@ -207,14 +207,14 @@ def test_semantic_tokens_begin_from_tokens_without_classes(tmp_path):
     assert "fusion, BEV part: taken" in line_of("fusion, BEV part", lines)
 
 
-def test_a_fusion_takes_no_weights_of_one_that_extends_it(tmp_path):
+def test_a_fusion_takes_no_weights_from_one_that_extends_it(tmp_path):
     path = saved(tmp_path, with_model(fusion="painted"))
     _, _, lines, _ = begun(TINY, path)
     reason = "model.fusion is painted in the checkpoint, projective in this network"
     assert reason in line_of("fusion, image part", lines)
 
 
-def test_features_of_another_number_are_not_shifted_but_begin_at_zero(tmp_path):
+def test_weights_of_another_number_of_features_become_zero_and_are_not_shifted(tmp_path):
     path = saved(tmp_path, with_model(fusion_channels=4))
     _, after, lines, _ = begun(TINY, path)
     given, new = checkpoint.load(path).weights[LINEAR], after[LINEAR]
@@ -223,7 +223,7 @@ def test_features_of_another_number_are_not_shifted_but_begin_at_zero(tmp_path):
     assert f"linear.weight: {counts}" in line_of("lidar encoder", lines)
 
 
-def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
+def test_two_checkpoints_each_give_the_parts_that_they_were_trained_for(tmp_path):
     camera = with_training(TINY, tasks=("segmentation",))
     lidar = with_training(with_model(fusion="none"), tasks=("detection",))
     first = saved(tmp_path, camera, {"tasks": ["segmentation"]}, "camera.pt")
@@ -234,7 +234,7 @@ def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
     assert has_trunk
     for key in before:
         if key.startswith("camera.fusion."):
-            assert torch.equal(after[key], before[key]), key  # nobody taught it
+            assert torch.equal(after[key], before[key]), key  # neither checkpoint trained it
         elif key.startswith("camera."):
             assert torch.equal(after[key], of_camera[key]), key
         elif key != LINEAR:
@@ -251,7 +251,7 @@ def test_two_checkpoints_give_the_part_that_each_was_trained_for(tmp_path):
     assert "newly initialised" in line and "kept" not in line
 
 
-def test_a_checkpoint_of_the_lidar_alone_has_no_trained_trunk(tmp_path):
+def test_a_checkpoint_trained_with_the_lidar_alone_gives_no_camera_weights(tmp_path):
     path = saved(tmp_path, TINY, {"tasks": ["detection"], "uses_both_sensors": False})
     before, after, _, has_trunk = begun(TINY, path)
     assert not has_trunk
@@ -259,7 +259,7 @@ def test_a_checkpoint_of_the_lidar_alone_has_no_trained_trunk(tmp_path):
     assert kept(before, after) == {key for key in floats if key.startswith("camera.")}
 
 
-def test_a_training_of_boxes_with_both_sensors_has_taught_the_camera_too(tmp_path):
+def test_a_detection_checkpoint_trained_with_both_sensors_gives_camera_weights(tmp_path):
     path = saved(tmp_path, TINY, {"tasks": ["detection"], "uses_both_sensors": True})
     before, after, _, has_trunk = begun(TINY, path)
     assert has_trunk
@@ -275,10 +275,10 @@ def test_a_part_that_this_network_lacks_is_reported_as_not_used(tmp_path):
     assert kept(before, after) == set()
 
 
-def test_another_trunk_begins_anew_and_the_former_is_not_used(tmp_path):
+def test_another_camera_encoder_is_newly_initialised_and_the_former_not_used(tmp_path):
     config = with_model(camera_encoder="efficientnet_lite0")
     before, after, lines, has_trunk = begun(config, saved(tmp_path, TINY))
-    assert not has_trunk  # so that the training begins it from ImageNet
+    assert not has_trunk  # so training initializes it from ImageNet
     trunk = {
         key
         for key, value in before.items()
@@ -289,7 +289,7 @@ def test_another_trunk_begins_anew_and_the_former_is_not_used(tmp_path):
     assert "newly initialised" in of_trunk[0] and "not used" in of_trunk[1]
 
 
-def test_a_checkpoint_of_which_nothing_fits_is_an_error_that_names_it(tmp_path):
+def test_a_checkpoint_none_of_whose_weights_fit_is_refused_by_name(tmp_path):
     path = saved(tmp_path, TINY, {"tasks": ["segmentation"]})
     config = with_model(tasks=("detection",), camera_encoder="efficientnet_lite0", neck_channels=24)
     network, lines = random_network(config, 2), []
@@ -301,6 +301,6 @@ def test_a_checkpoint_of_which_nothing_fits_is_an_error_that_names_it(tmp_path):
     assert kept(before, network.state_dict()) == floats
 
 
-def test_the_report_is_printed_unless_it_is_asked_for(tmp_path, capsys):
+def test_the_report_is_printed_by_default(tmp_path, capsys):
     load_checkpoints(random_network(TINY, 2), [saved(tmp_path, TINY)])
     assert "BEV backbone: taken" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The batches that are made of prepared frames."""
+"""Training batches of prepared frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_an_epoch_shows_every_frame_once(tmp_path):
     assert sorted(names) == [f"frame{i}" for i in range(6)]
 
 
-def test_the_frames_that_fill_no_batch_are_others_in_each_epoch(tmp_path):
+def test_the_frames_that_fill_no_batch_differ_between_epochs(tmp_path):
     loader = loader_of([cache_of(TinyDataset(5), tmp_path / "cache")])
     seen = set()
     for epoch in range(20):
@@ -41,7 +41,7 @@ def test_too_few_frames_for_a_batch_make_a_smaller_one(tmp_path):
     assert loader.steps_per_epoch == 1
 
 
-def test_the_order_is_another_one_in_each_epoch_and_with_each_seed(tmp_path):
+def test_the_order_differs_between_epochs_and_between_seeds(tmp_path):
     cache = cache_of(TinyDataset(8), tmp_path / "cache")
     orders = set()
     for seed in (1, 2):
@@ -50,7 +50,7 @@ def test_the_order_is_another_one_in_each_epoch_and_with_each_seed(tmp_path):
     assert len(orders) == 6
 
 
-def test_frames_that_are_alike_are_varied_differently_in_one_epoch_and_with_each_seed(tmp_path):
+def test_identical_frames_are_augmented_differently_within_an_epoch_and_between_seeds(tmp_path):
     class Alike(TinyDataset):
         def __getitem__(self, index):
             return super().__getitem__(0)
@@ -94,7 +94,7 @@ def test_whole_images_are_grouped_by_size(tmp_path):
     )
 
 
-def test_batches_of_whole_images_come_with_their_sizes_mixed(tmp_path):
+def test_batches_of_whole_images_of_different_sizes_come_in_mixed_order(tmp_path):
     caches = [
         cache_of(TinyDataset(6), tmp_path / "wide"),
         cache_of(TinyDataset(6, size=(128, 128)), tmp_path / "high"),
@@ -113,7 +113,7 @@ def test_batches_of_whole_images_come_with_their_sizes_mixed(tmp_path):
         ("detection", "projective", {"camera", "lidar"}),
     ],
 )
-def test_a_batch_has_the_sensors_and_targets_of_what_is_trained_and_no_others(
+def test_a_batch_has_only_the_sensors_and_targets_of_the_trained_tasks(
     tmp_path, task, fusion, sensors
 ):
     config = with_training(replace(TINY, model=replace(TINY.model, fusion=fusion)), tasks=(task,))
@@ -142,14 +142,14 @@ def test_data_without_any_label_is_refused(tmp_path):
         loader_of([cache_of(Unlabelled(), tmp_path / "cache")], with_training(tasks=("detection",)))
 
 
-def test_a_frame_that_lost_its_lidar_demands_no_boxes(tmp_path):
+def test_a_frame_that_lost_its_lidar_has_no_box_targets(tmp_path):
     config = replace(TINY, augmentation=replace(TINY.augmentation, lidar_drop=1.0))
     step = first_batch([cache_of(TinyDataset(), tmp_path / "cache")], config)
     assert not step.batch.has_points.any() and set(step.targets) == {"segmentation"}
 
 
-def test_without_points_only_boxes_in_the_image_are_demanded(tmp_path):
-    """Of three frames the car is in the image, beside it, and in the image but ignored."""
+def test_without_points_boxes_outside_the_image_are_ignored(tmp_path):
+    """In three frames, the car is in the image, beside it, and in the image but ignored."""
 
     class OneBeside(TinyDataset):
         def __getitem__(self, index):
@@ -167,7 +167,7 @@ def test_without_points_only_boxes_in_the_image_are_demanded(tmp_path):
     step = loader_of([cache], config).make_batch(np.arange(3), (0,))
     ((_, targets),) = step.targets["detection"]["heatmaps"].items()
     assert targets["heatmap"].amax(dim=(1, 2, 3)).tolist() == [1, 0, 0]
-    # Nor are the other two forbidden.
+    # Nor do predictions of the other two count as false.
     assert targets["negative_weight"].amin(dim=(1, 2)).tolist() == [1, 0, 0]
 
 
@@ -194,7 +194,7 @@ def test_data_in_different_label_sets_make_one_batch(tmp_path):
     assert [labels.name for labels in masks] == ["driving_13"]
 
 
-def test_labels_that_cannot_meet_the_network_s_are_refused_with_both_names(tmp_path):
+def test_describing_data_with_unrelated_labels_is_refused_with_both_names(tmp_path):
     labels = tmp_path / "own.yaml"
     labels.write_text("classes: {thing: {color: [1, 2, 3]}}")
     config = replace(TINY, labels=TINY.labels | {"segmentation": str(labels)})
@@ -203,7 +203,7 @@ def test_labels_that_cannot_meet_the_network_s_are_refused_with_both_names(tmp_p
         describe([cache], build_tasks(config))
 
 
-def test_labels_that_do_not_meet_the_networks_are_refused_before_the_training(tmp_path):
+def test_data_with_unrelated_labels_are_refused_before_the_training(tmp_path):
     own = tmp_path / "own.yaml"
     own.write_text("classes:\n  thing: {color: [1, 2, 3]}\n")
     build(TinyDataset(), TINY, tmp_path / "cache")
@@ -212,7 +212,7 @@ def test_labels_that_do_not_meet_the_networks_are_refused_before_the_training(tm
         Loader([Cache(tmp_path / "cache")], build_network(config), config)
 
 
-def test_a_batch_has_the_images_of_all_cameras_and_each_its_own_mask(tmp_path):
+def test_a_batch_has_the_images_of_all_cameras_each_with_its_own_mask(tmp_path):
     config = with_training(crop=(32, 32))
     cache = cache_of(RigDataset(), tmp_path / "cache", config)
     step = first_batch([cache], config)
@@ -230,14 +230,14 @@ def test_whole_images_of_one_frame_that_differ_in_size_are_refused_with_the_reme
         list(loader_of(caches, with_training(crop=(0, 0))).batches(0))
 
 
-def test_the_sizes_of_images_that_nothing_trained_looks_at_do_not_matter(tmp_path):
+def test_image_sizes_do_not_matter_if_no_trained_task_uses_images(tmp_path):
     model = replace(TINY.model, fusion="none")
     config = with_training(replace(TINY, model=model), tasks=("detection",), crop=(0, 0))
     step = first_batch([cache_of(RigDataset(), tmp_path / "cache")], config)
     assert len(step.names) == 2 and set(step.targets) == {"detection"}
 
 
-def test_now_and_then_one_of_several_cameras_is_lost_with_its_mask(tmp_path):
+def test_augmentation_drops_some_of_several_cameras_with_their_masks(tmp_path):
     example = cache_of(RigDataset(), tmp_path / "cache")[0]
     config = replace(TINY.augmentation, camera_drop=0.4)
     seen = set()

@@ -1,4 +1,4 @@
-"""Steps use the memory of the step before again."""
+"""A training step reuses the memory of the step before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-# Prints how many page faults it costs to take and free the same 64 MB ten times.
+# Prints the number of page faults when 64 MB are allocated and freed ten times.
 PROGRAM = """
 import ctypes, resource, sys
 from bev_semseg_ros.training.memory import keep_freed_memory
@@ -37,5 +37,5 @@ def faults(mode: str) -> int:
 
 
 @pytest.mark.slow
-def test_the_memory_of_a_step_costs_page_faults_once() -> None:
+def test_freed_memory_is_reused_without_page_faults() -> None:
     assert faults("given back") > 20 * max(faults("kept"), 100)

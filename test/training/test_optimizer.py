@@ -1,4 +1,4 @@
-"""The optimizer: how fast which weights learn, and which of them decay."""
+"""The optimizer: learning rates and weight decay of the parameters."""
 
 from __future__ import annotations
 

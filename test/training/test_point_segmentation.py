@@ -1,4 +1,4 @@
-"""The segmentation of points is trained from prepared frames, and begins from checkpoints."""
+"""Point segmentation is trained on prepared frames and initialized from checkpoints."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def points_config(**model) -> Config:
 
 
 class LabelledPoints(TinyDataset):
-    """The car's points are a car and the others road. Two points lie outside the grid."""
+    """The points of the car have the class car, all others road. Two are outside the grid."""
 
     def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
         frame, annotation = super().__getitem__(index)
@@ -68,7 +68,7 @@ def cache(tmp_path_factory) -> Cache:
     return Cache(folder)
 
 
-def test_prepared_frames_keep_the_points_outside_the_grid_their_rays_and_their_classes(cache):
+def test_prepared_frames_keep_points_outside_the_grid_with_their_rays_and_classes(cache):
     frame, _ = LabelledPoints()[1]
     expected = prepare(frame, points_config(), whole_clouds=True)
     example = cache[1]
@@ -79,12 +79,12 @@ def test_prepared_frames_keep_the_points_outside_the_grid_their_rays_and_their_c
     assert np.bincount(example.point_classes)[[ROAD, CAR]].tolist() == [300, 200]
 
 
-def test_the_description_compares_points_inside_the_grid_as_the_node_does(cache):
+def test_the_description_counts_points_inside_the_grid_as_the_node_does(cache):
     info = describe([cache], build_network(points_config()).tasks)
     assert info["points_per_frame_percentiles"] == [498.0] * 5
 
 
-def test_masks_teach_points_that_have_no_classes_and_the_sky_is_above_them(tmp_path):
+def test_points_without_classes_get_those_of_the_masks(tmp_path):
     build(TinyDataset(1), points_config(), tmp_path / "carried")
     classes = Cache(tmp_path / "carried")[0].point_classes
     found = np.bincount(classes, minlength=256)
@@ -92,7 +92,7 @@ def test_masks_teach_points_that_have_no_classes_and_the_sky_is_above_them(tmp_p
 
 
 @pytest.mark.slow
-def test_it_learns_from_the_lidar_alone_and_its_weights_begin_another_training(cache, tmp_path):
+def test_training_with_the_lidar_alone_gives_weights_for_another_training(cache, tmp_path):
     config = points_config()
     torch.manual_seed(0)
     network = build_network(config)
@@ -130,7 +130,7 @@ def _check_that_another_begins_from(network, config, path, info):
     assert "camera encoder: newly initialised" in report
 
 
-def test_features_of_points_are_added_to_a_network_that_found_boxes_without_them(tmp_path):
+def test_point_features_can_be_added_to_a_network_trained_without_them(tmp_path):
     boxes = points_config(tasks=("detection",), point_encoder="none", fusion="projective")
     config = points_config(tasks=("detection",), fusion="projective", point_features_to_bev=True)
     before, after = build_network(boxes), build_network(config)

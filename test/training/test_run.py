@@ -1,4 +1,4 @@
-"""Runs: what `train` refuses, and what it makes of data sets."""
+"""Training runs: what `train` refuses, and how it uses data sets."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_checkpoint_that_is_not_there_is_named_before_frames_are_prepared(tmp_
         train(TINY, [tmp_path / "nowhere"], tmp_path / "run", **choice)
 
 
-def test_a_few_steps_on_real_frames_with_the_configuration_for_a2d2(real_data, tmp_path):
+def test_the_configuration_for_a2d2_trains_on_real_frames(real_data, tmp_path):
     config = load(ROOT / "config" / "a2d2.yaml")
     config = with_training(config, max_steps=3, batch_size=2, crop=(128, 96), validation_frames=1)
     path = train(config, [real_data / "a2d2"], tmp_path / "run")
@@ -77,12 +77,12 @@ def test_validation_follows_every_epoch(real_data, tmp_path):
     assert validation["ap_car"] is not None and validation["miou"] is None
 
 
-def test_one_split_is_learnt_and_the_other_one_and_further_data_are_evaluated(tmp_path):
+def test_training_uses_one_split_and_validation_the_other_one_or_further_data(tmp_path):
     data, further = tmp_path / "data", tmp_path / "further"
-    for index in range(6):  # without a table of scenes each frame is one
+    for index in range(6):  # without a table of scenes, each frame is a scene
         tiny_data.write_kitti_frame(data, f"{index:06d}")
     learnt = open_dataset(data, "train")
-    for index in range(len(learnt)):  # the other frames have no mask, so that there is no score
+    for index in range(len(learnt)):  # the other frames have no mask, so they have no score
         name = learnt[index][0].name
         mask = np.zeros(tiny_data.KITTI_SIZE[::-1], np.uint8)
         tiny_data.write_png(data / "training" / "semantic" / f"{name}.png", mask)
@@ -101,7 +101,7 @@ def test_one_split_is_learnt_and_the_other_one_and_further_data_are_evaluated(tm
     assert miou(longer, resume=True, validation=[further]) is not None
 
 
-def test_the_same_seed_gives_the_same_weights_and_the_run_folder_says_how(tmp_path):
+def test_the_same_seed_gives_the_same_weights_and_the_run_folder_has_the_configuration(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     weights = []
     for number, seed in enumerate((1, 1, 2)):
@@ -116,7 +116,7 @@ def test_the_same_seed_gives_the_same_weights_and_the_run_folder_says_how(tmp_pa
     assert any(not torch.equal(other[name], value) for name, value in first.items())
 
 
-def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tmp_path):
+def test_a_network_of_a2d2_classes_also_learns_from_data_of_other_label_sets(tmp_path):
     tiny_data.write_a2d2_rig(tmp_path / "a2d2")
     for number in (7, 8):
         tiny_data.write_a2d2_frame(tmp_path / "a2d2", number=number)
@@ -141,7 +141,7 @@ def test_a_network_of_a2d2_s_classes_learns_from_data_in_other_label_sets_too(tm
     segmentation = report.result()["segmentation"]
     frames = {name: each["num_frames"] for name, each in segmentation["by_labels"].items()}
     assert frames == {"a2d2_38": 2, "driving_13": 4, "camvid_11": 4, "groups_6": 4}
-    # The figures of the report are those on which every frame was scored.
+    # The main figures are those of the label set on which every frame was scored.
     assert segmentation["labels"] == "driving_13" and segmentation["num_frames"] == 4
     assert segmentation["group_labels"] == "groups_6"
     assert all(f"masks, {name}: " in report.table(report.result()) for name in frames)

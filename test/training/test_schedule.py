@@ -1,4 +1,4 @@
-"""The learning rate over a training."""
+"""The schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from bev_semseg_ros.config import TrainingConfig
 from bev_semseg_ros.training.schedule import Schedule, one_cycle
 
 
-def test_rises_to_one_at_the_end_of_the_warm_up_and_falls_to_zero():
+def test_the_factor_rises_to_one_at_the_end_of_the_warm_up_and_falls_to_zero():
     assert one_cycle(0.0, 0.2) < 0.01 and one_cycle(0.1, 0.2) == pytest.approx(0.5)
     assert one_cycle(0.2, 0.2) == 1
     assert one_cycle(0.6, 0.2) == pytest.approx(0.5) and one_cycle(1.0, 0.2) == pytest.approx(0)
 
 
-def test_never_rises_after_the_warm_up():
+def test_the_factor_never_rises_after_the_warm_up():
     values = [one_cycle(i / 100, 0.15) for i in range(15, 101)]
     assert values == sorted(values, reverse=True)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 1.0])
-def test_extreme_warm_ups(warmup):
+def test_the_factor_stays_between_zero_and_one_with_extreme_warm_ups(warmup):
     assert all(0 <= one_cycle(i / 10, warmup) <= 1 for i in range(11))
 
 
-def test_epochs_decide_unless_steps_are_given():
+def test_epochs_determine_the_steps_unless_they_are_given():
     assert Schedule.of(TrainingConfig(epochs=3), 7).steps == 21
     assert Schedule.of(TrainingConfig(epochs=3, max_steps=5), 7).steps == 5
 

@@ -1,4 +1,4 @@
-"""The trainer: it learns, it stops with a reason, it goes on where it stopped."""
+"""The trainer learns, stops with a reason and resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def test_the_learning_rates_follow_the_schedule(cache, tmp_path):
     assert factors == pytest.approx([one_cycle(step / 5, 0.4) for step in range(5)])
 
 
-def test_the_classes_weigh_as_the_statistics_of_the_data_say_and_after_resuming_too(
-    cache, tmp_path
-):
+def test_class_weights_come_from_the_statistics_of_the_data_even_after_resuming(cache, tmp_path):
     losses = []
     for counts in (None, [10**6 if number == SKY else 10 for number in range(13)]):
         run = training(TINY, cache, tmp_path)
@@ -100,14 +98,14 @@ def test_the_classes_weigh_as_the_statistics_of_the_data_say_and_after_resuming_
     assert losses[2] > 1.5 * losses[0]
 
 
-def test_a_batch_that_lost_every_label_to_augmentation_teaches_nothing(cache, tmp_path):
+def test_a_batch_that_lost_every_label_to_augmentation_changes_no_weights(cache, tmp_path):
     run = begun(TINY, cache, tmp_path)
     before = {name: value.clone() for name, value in run.network.named_parameters()}
     assert run.train_step(replace(first_batch(run), targets={})) == {} and run.step == 1
     assert all(torch.equal(value, before[name]) for name, value in run.network.named_parameters())
 
 
-def test_a_camera_encoder_that_a_checkpoint_gives_is_not_begun_from_imagenet(cache, tmp_path):
+def test_imagenet_weights_do_not_replace_a_camera_encoder_of_a_checkpoint(cache, tmp_path):
     config = replace(TINY, model=replace(TINY.model, camera_encoder="efficientnet_lite0"))
     given = build_network(config)  # random weights
     info = {"tasks": ["detection", "segmentation"], "uses_both_sensors": True}
@@ -132,7 +130,7 @@ def test_every_loss_falls(cache, tmp_path):
     assert all(last[name] < 0.7 * first[name] for name in first)
 
 
-def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
+def test_the_run_folder_has_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
     run = begun(TINY, cache, tmp_path / "run")
     run.run()
     loaded = checkpoint.load(tmp_path / "run" / "checkpoint.pt")
@@ -145,13 +143,13 @@ def test_run_folder_holds_metrics_and_a_checkpoint_that_loads(cache, tmp_path):
 
 
 class ForgetfulPillars(PillarEncoder):
-    """Pillars with dropout, as a network of one's own may have it."""
+    """A pillar encoder with dropout, as a user-defined network may have it."""
 
     def forward(self, batch: Batch, point_features: Tensor | None) -> Tensor:
         return F.dropout(super().forward(batch, point_features), 0.2, self.training)
 
 
-def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(cache, tmp_path):
     class Interrupted(Loader):
         def batches(self, epoch, first=0):
             if epoch == 1:
@@ -173,7 +171,7 @@ def test_resumed_training_ends_where_an_unbroken_one_does(cache, tmp_path):
         torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
 
 
-def test_a_run_interrupted_in_the_middle_of_an_epoch_ends_where_an_unbroken_one_does(
+def test_a_run_resumed_in_the_middle_of_an_epoch_ends_where_an_uninterrupted_one_does(
     cache, tmp_path
 ):
     class Interrupted(Loader):
@@ -207,12 +205,12 @@ def test_the_curves_of_a_resumed_run_have_each_step_once(cache, tmp_path, monkey
     monkeypatch.setattr(trainer, "LOG_STEPS", 1)
     with pytest.raises(KeyboardInterrupt):
         begun(TINY, cache, tmp_path, loader=Interrupted).run()
-    # TensorBoard reads files by name. Those that one process makes in one second sort as 10, 9.
+    # TensorBoard sorts files by name; of those from the same second, number 10 precedes 9.
     (events,) = (tmp_path / "tensorboard").iterdir()
     events.rename(events.with_name("events.out.tfevents.0.earlier"))
     resumed = training(TINY, cache, tmp_path)
     resumed.resume(checkpoint.load(resumed.path))
-    assert resumed.step == 1  # the second one is lost
+    assert resumed.step == 1  # the second step is lost
     resumed.run()
     curves = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert [point.step for point in curves.Scalars("loss/heatmap")] == [1, 2, 3, 4]
@@ -243,7 +241,7 @@ def test_a_resumed_run_has_only_the_minutes_that_are_left(cache, tmp_path):
     assert resumed.progress == pytest.approx(0.4)
 
 
-def test_a_resumed_run_may_end_and_be_watched_otherwise(cache, tmp_path):
+def test_a_resumed_run_may_have_another_end_and_other_validation(cache, tmp_path):
     begun(TINY, cache, tmp_path).save()
     changed = with_training(
         replace(TINY, name="other", postprocess=PostprocessConfig(score_threshold=0.1)),
@@ -260,7 +258,7 @@ def test_a_resumed_run_may_end_and_be_watched_otherwise(cache, tmp_path):
     assert resumed.config == changed and resumed.schedule.minutes == 5
 
 
-def test_a_run_may_be_prolonged(cache, tmp_path):
+def test_a_finished_run_may_be_extended(cache, tmp_path):
     begun(TINY, cache, tmp_path).run()
     longer = training(with_training(epochs=3), cache, tmp_path)
     longer.resume(checkpoint.load(longer.path))
@@ -268,7 +266,7 @@ def test_a_run_may_be_prolonged(cache, tmp_path):
     assert [entry["epoch"] for entry in longer.metrics] == [1, 2, 3]
 
 
-def test_a_gradient_that_is_not_finite_stops_before_the_weights_are_lost(cache, tmp_path):
+def test_a_gradient_that_is_not_finite_stops_training_before_it_changes_weights(cache, tmp_path):
     run = begun(TINY, cache, tmp_path)
     run.network.bev.heads.detection.heatmap.weight.register_hook(
         lambda gradient: gradient * float("nan")
@@ -298,7 +296,7 @@ def test_the_mean_of_a_loss_is_over_the_steps_that_had_it(cache, tmp_path):
     )
 
 
-def test_a_loss_that_is_not_finite_stops_with_step_and_frames(cache, tmp_path):
+def test_a_loss_that_is_not_finite_stops_training_and_names_step_and_frames(cache, tmp_path):
     run = begun(TINY, cache, tmp_path)
     with torch.no_grad():
         run.network.bev.heads.detection.heatmap.bias.fill_(float("nan"))
@@ -306,14 +304,14 @@ def test_a_loss_that_is_not_finite_stops_with_step_and_frames(cache, tmp_path):
         run.run()
 
 
-def test_minutes_end_a_training(cache, tmp_path):
+def test_training_ends_after_max_minutes(cache, tmp_path):
     run = begun(with_training(epochs=1, max_minutes=0.01), cache, tmp_path)
     run.run()
     assert run.progress == 1 and run.minutes >= 0.01 and run.metrics[-1]["epoch"] == run.epoch
 
 
 @pytest.mark.parametrize("fusion", ["projective", "cross_attention"])  # this one needs no points
-def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path, fusion):
+def test_training_one_task_does_not_change_the_weights_of_the_other(cache, tmp_path, fusion):
     config = replace(TINY, model=replace(TINY.model, fusion=fusion))
     run = begun(with_training(config, tasks=("segmentation",), epochs=1), cache, tmp_path)
     before = {key: value.clone() for key, value in run.network.state_dict().items()}
@@ -326,7 +324,7 @@ def test_one_task_leaves_the_weights_of_the_other_alone(cache, tmp_path, fusion)
     assert changed == {"camera"}
 
 
-def test_a_run_of_boxes_alone_is_averaged_with_adjusted_weights_that_it_began_from(
+def test_a_detection_run_can_be_averaged_with_the_adjusted_weights_it_started_from(
     cache, tmp_path, capsys
 ):
     adjusted, mean = tmp_path / "adjusted.pt", tmp_path / "mean.pt"
@@ -343,7 +341,7 @@ def test_a_run_of_boxes_alone_is_averaged_with_adjusted_weights_that_it_began_fr
     assert "leave out the logit adjustment" in capsys.readouterr().err
 
 
-def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path):
+def test_two_checkpoints_of_one_task_each_initialize_a_network_of_both(cache, tmp_path):
     runs = {}
     for task, fusion in (("segmentation", "projective"), ("detection", "none")):
         config = with_training(
@@ -367,7 +365,7 @@ def test_two_checkpoints_of_one_task_each_make_a_network_of_both(cache, tmp_path
     assert not weights["lidar_encoder.linear.weight"][:, points:].any()
 
 
-def test_pretrained_trunk_is_frozen_in_front_and_slower_behind_and_after_resuming_too(
+def test_a_pretrained_encoder_is_frozen_in_front_and_slower_behind_even_after_resuming(
     cache, tmp_path
 ):
     config = replace(TINY, model=replace(TINY.model, camera_encoder="efficientnet_lite0"))

@@ -1,4 +1,4 @@
-"""The page of statistics: whole, self-contained, with every data set and its pictures."""
+"""The statistics page is valid and self-contained, and has every data set with its pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VOID = {"meta", "br", "img"}
 
 
 class Page(HTMLParser):
-    """Gathers cells and references of a page, and refuses tags that are not closed."""
+    """Collects the text and the references of a page, and refuses tags that are not closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Page(HTMLParser):
         self.cells += data + "\n"
 
 
-def test_data_sets_stand_side_by_side_and_nothing_is_fetched():
+def test_data_sets_are_shown_side_by_side_and_nothing_is_fetched():
     whole = Column("first <set>", measure(TinyDataset(2)).summary(), [("a", b"\xff\xd8")])
     no_points = Column("images", measure(TinyDataset(4, "points")).summary())
     page = Page(render_page([whole, no_points]))
@@ -73,7 +73,7 @@ def test_data_sets_stand_side_by_side_and_nothing_is_fetched():
 
 
 @pytest.mark.parametrize("missing", ["points", "image", "boxes", "mask"])
-def test_a_page_of_whatever_is_there(missing: str):
+def test_incomplete_and_empty_data_sets_have_a_page(missing: str):
     half = Column("half", measure(TinyDataset(2, missing)).summary())
     nothing = Column("nothing", measure(TinyDataset(0)).summary())
     Page(render_page([nothing, half]))
@@ -81,7 +81,7 @@ def test_a_page_of_whatever_is_there(missing: str):
 
 
 @pytest.mark.parametrize("missing", ["", "points", "image", "boxes", "mask"])
-def test_a_thumbnail_of_whatever_is_there(missing: str):
+def test_an_incomplete_frame_has_a_thumbnail(missing: str):
     frame, annotation = TinyDataset(2, missing)[1]
     picture = thumbnail(frame, annotation)
     assert picture.shape[0] == HEIGHT and picture.dtype == np.uint8
@@ -90,7 +90,7 @@ def test_a_thumbnail_of_whatever_is_there(missing: str):
     assert np.abs(decoded[..., ::-1].astype(int) - picture).mean() < 8  # RGB stays RGB
 
 
-def test_a_thumbnail_of_nothing_says_so():
+def test_the_thumbnail_of_an_empty_frame_shows_a_message():
     frame, annotation = TinyDataset(1)[0]
     picture = thumbnail(frame.without_points().without_images(), annotation)
     assert picture.shape == (HEIGHT, HEIGHT, 3)
@@ -118,7 +118,7 @@ def test_the_command_writes_a_page_and_the_numbers(tmp_path: Path, capsys):
     assert pictures(page) == 0
 
 
-def test_folders_of_one_name_are_told_apart(tmp_path: Path):
+def test_folders_of_the_same_name_are_shown_with_their_paths(tmp_path: Path):
     paths = [tmp_path / "a" / "set", tmp_path / "b" / "set"]
     for path in paths:
         tiny_data.write_kitti_drive(path, 1)

@@ -1,4 +1,4 @@
-"""Videos hold the pictures that were written, in a codec that suits what is installed."""
+"""Videos contain the written pictures, encoded with the best codec that is installed."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_without_pictures_there_is_no_file(codec, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_browsers_play_the_video(tmp_path):
-    """They need H.264 with 4:2:0, and its index before its pictures."""
+def test_browsers_can_play_the_video(tmp_path):
+    """Browsers need H.264 with 4:2:0 subsampling, and the index before the pictures."""
     av = pytest.importorskip("av")
     with open_video(tmp_path / "drive.mp4", 5.0) as written:
         for index in range(COUNT):

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn stands where it should."""
+"""Pictures show boxes, masks and points in the right position."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def box(x: float, y: float, label: int = 0, yaw: float = 0.0) -> Boxes:
 
 
 def changed(picture: np.ndarray, before: np.ndarray) -> tuple[float, float, float, float]:
-    """Left, top, right, bottom of what differs."""
+    """Return the left, top, right and bottom of the pixels that differ."""
     rows, columns = np.nonzero((picture != before).any(-1))
     return columns.min(), rows.min(), columns.max(), rows.max()
 
@@ -47,7 +47,7 @@ def test_overlay_mixes_class_colours_and_leaves_ignored_pixels():
     assert (result[1] == 100).all()
 
 
-def test_a_box_is_drawn_round_its_projection_and_the_image_is_kept():
+def test_a_box_is_drawn_at_its_projection_and_the_image_is_not_changed():
     frame, _ = TinyDataset(size=(640, 320))[0]
     before = frame.image.copy()
     matrix = frame.camera.image_from_ego
@@ -58,7 +58,7 @@ def test_a_box_is_drawn_round_its_projection_and_the_image_is_kept():
     assert abs(left - (320 - near)) < 3 and abs(right - (320 + near)) < 3
 
 
-def test_a_line_to_a_place_far_outside_keeps_its_slope():
+def test_a_line_to_a_point_far_outside_the_picture_keeps_its_slope():
     picture = np.zeros((200, 400, 3), np.uint8)
     draw_lines(picture, np.array([[-100.0, 50], [90_000, 30_000]]), (255, 255, 255))
     rows, columns = np.nonzero(picture[..., 0])
@@ -67,7 +67,7 @@ def test_a_line_to_a_place_far_outside_keeps_its_slope():
 
 
 @pytest.mark.parametrize("x", [-10.0, 0.5])
-def test_boxes_behind_or_round_the_camera_do_no_harm(x):
+def test_boxes_behind_or_around_the_camera_do_no_harm(x):
     frame, _ = TinyDataset(size=(640, 320))[0]
     picture = draw_boxes_on_image(frame.image, box(x, 0), frame.camera.image_from_ego, BOXES)
     assert picture.shape == frame.image.shape
@@ -81,7 +81,7 @@ def test_forward_is_up_and_left_is_left_in_the_bev():
     assert abs((left + right) / 2 - 88) < 6 and abs((top + bottom) / 2 - 76) < 6
 
 
-def test_heading_points_out_of_the_front():
+def test_the_heading_points_out_of_the_front():
     empty = draw_bev(None, None, None, 576, GRID, BOXES)
     ahead, back = (
         changed(draw_bev(None, None, box(30, 0, yaw=yaw), 576, GRID, BOXES), empty)
@@ -107,14 +107,14 @@ def test_ground_truth_is_white_and_predictions_have_the_colour_of_their_class():
     )
 
 
-def test_points_outside_of_the_grid_are_left_out():
+def test_points_outside_the_grid_are_left_out():
     points = np.array([[20, 3, 1, 0], [-5, 0, 0, 0], [900, 0, 0, 0]], np.float32)
     with_points, empty = (draw_bev(p, None, None, 576, GRID, BOXES) for p in (points, None))
     assert (with_points != empty).any(-1).sum() == 1
 
 
 @pytest.mark.parametrize("name", ["driving_13", "a2d2_38"])
-def test_legend_shows_every_colour_and_grows_where_it_is_narrow(name):
+def test_the_legend_shows_every_colour_and_is_higher_if_it_is_narrow(name):
     classes = load_label_set(name)
     wide, narrow = legend(2000, classes, BOXES), legend(300, classes, BOXES)
     for color in (*classes.colors, *BOXES.colors):
@@ -122,7 +122,7 @@ def test_legend_shows_every_colour_and_grows_where_it_is_narrow(name):
     assert len(narrow) > len(wide) and narrow.shape[1] == 300
 
 
-def test_legend_leaves_out_what_there_is_not():
+def test_the_legend_leaves_out_missing_label_sets():
     assert not (legend(800, None, BOXES) == CLASSES.colors[ROAD]).all(-1).any()
     assert not (legend(800, CLASSES, None) == BOXES.colors[0]).all(-1).any()
 
@@ -137,7 +137,7 @@ def test_a_box_is_tagged_with_the_name_in_its_label_set():
 
 
 @pytest.mark.parametrize("missing", ["", "image", "points", "boxes", "mask"])
-def test_a_panel_of_whatever_is_there(missing):
+def test_an_incomplete_frame_has_a_panel(missing):
     frame, annotation = TinyDataset(missing=missing)[1]
     mask = None if frame.image is None else annotation.mask
     prediction = Prediction.of(box(12, 0), mask, frame.camera, "fused", 5.0)
@@ -145,7 +145,7 @@ def test_a_panel_of_whatever_is_there(missing):
 
 
 @pytest.mark.parametrize("task", LABEL_SETS)
-def test_a_panel_of_a_network_with_one_task(task):
+def test_a_panel_of_a_network_with_one_task_shows_only_its_results(task):
     frame, annotation = TinyDataset()[0]
     boxes = box(12, 0) if task == "detection" else None
     mask = annotation.mask if task == "segmentation" else None
@@ -197,7 +197,7 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
     assert (picture == depth[0, 0]).all(-1).sum() == annotation.mask.size
 
 
-def test_a_panel_has_no_empty_places_for_tasks_that_the_network_lacks():
+def test_a_panel_has_no_empty_space_for_tasks_that_the_network_lacks():
     frame, annotation = TinyDataset()[0]
     prediction = Prediction.of(None, None, None, "lidar_only", 5.0)
     depth = np.full((10, 20, 3), (3, 200, 250), np.uint8)
@@ -209,7 +209,7 @@ def test_a_panel_has_no_empty_places_for_tasks_that_the_network_lacks():
 
 
 @pytest.mark.slow
-def test_the_progress_of_pictures_counts_frames_that_have_none(tmp_path):
+def test_the_progress_also_counts_frames_without_a_picture(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
     data, done = TinyDataset(3, missing="points"), []
     count = write_pictures(
@@ -219,7 +219,7 @@ def test_the_progress_of_pictures_counts_frames_that_have_none(tmp_path):
 
 
 @pytest.mark.slow
-def test_pictures_are_written_one_a_frame(tmp_path):
+def test_one_picture_is_written_for_each_frame(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
     assert write_pictures(predictor, TinyDataset(4), tmp_path / "out", limit=2) == 2
     files = sorted((tmp_path / "out").iterdir())

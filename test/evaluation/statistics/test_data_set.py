@@ -1,4 +1,4 @@
-"""Statistics of frames with known contents, and of every layout that can be opened."""
+"""Statistics of frames with known contents and of every supported layout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def of_one(frame: Frame, annotation: Annotation) -> dict:
     return statistics.summary()
 
 
-def test_points_are_counted_where_they_are():
+def test_points_are_counted_by_range_and_by_whether_they_are_in_view():
     summary = measure(TinyDataset(3)).summary()
     points = summary["points"]
     assert summary["frames"] == points["frames"] == 3 and summary["scenes"] == 2
@@ -47,7 +47,7 @@ def test_points_count_by_their_horizontal_range_whatever_their_height():
     assert counts == {"20-30": 1, "10-20": 1, "70+": 2}
 
 
-def test_points_of_every_lidar_count_where_an_image_shows_them():
+def test_points_of_every_lidar_are_in_view_if_any_image_shows_them():
     frame, _ = RigDataset()[0]
     alone, _ = TinyDataset()[0]
 
@@ -56,7 +56,7 @@ def test_points_of_every_lidar_count_where_an_image_shows_them():
         return of_one(replace(frame, cameras=seen), Annotation())["points"]
 
     ahead, left = points(frame, "camera"), points(frame, "left")
-    # The two lidars share the points of the one.
+    # The two lidars together have the points of the single one.
     assert ahead["by_range"] == points(alone, "camera")["by_range"]
     both = points(frame, "camera", "left")["in_view_per_frame"]
     assert (
@@ -75,7 +75,7 @@ def test_intensities_are_those_of_the_points_in_view():
     assert intensity["zero_share"] == 1
 
 
-def test_intensities_are_summed_up():
+def test_intensities_have_a_histogram_and_percentiles():
     frame, annotation = TinyDataset()[0]
     assert frame.points is not None and frame.lidar is not None
     points = frame.points.copy()
@@ -123,7 +123,7 @@ def test_the_beams_of_a_lidar_are_described():
     assert lidar["elevation"] == pytest.approx([-15, 10], abs=0.2)
 
 
-def test_objects_their_sizes_and_their_points():
+def test_objects_are_described_with_their_sizes_and_points():
     objects = measure(TinyDataset(4)).summary()["objects"]
     car = objects["classes"]["car"]
     assert (car["count"], car["per_frame"], car["counted"]) == (4, 1, 4)
@@ -138,14 +138,14 @@ def test_objects_their_sizes_and_their_points():
     assert objects["classes"]["truck"]["size"] is None
 
 
-def test_a_box_with_few_points_is_there_but_not_counted():
+def test_a_box_with_few_points_is_an_object_but_not_counted():
     frame, _ = TinyDataset()[0]
     far = Boxes([[24.0, 11.0, 5.0]], [[1, 1, 1]], [0], [0], [1])
     car = of_one(frame, Annotation(far))["objects"]["classes"]["car"]
     assert (car["count"], car["counted"], car["points"]) == (1, 0, {})
 
 
-def test_the_points_of_a_box_outside_the_image_are_not_those_of_its_class():
+def test_the_points_of_a_box_outside_the_image_do_not_count_for_its_class():
     frame, annotation = TinyDataset()[0]
     assert frame.points is not None and annotation.boxes is not None
     shift = np.array([-25, 0, 0])
@@ -165,7 +165,7 @@ def test_a_box_with_few_points_has_no_profile():
 
 
 def people(*names: str, num_points: int = 10) -> tuple[Frame, Annotation]:
-    """A frame of people with points, in a row across the road."""
+    """Return a frame of objects of these classes in a row across the road, with points."""
     labels = [load_label_set("boxes_4").index(name) for name in names]
     count = len(labels)
     centers = np.column_stack([np.full(count, 20.0), np.arange(count), np.ones(count)])
@@ -174,7 +174,7 @@ def people(*names: str, num_points: int = 10) -> tuple[Frame, Annotation]:
     return Frame.of(0, points.astype(np.float32), np.eye(4)), Annotation(boxes)
 
 
-def test_people_are_those_that_a_detector_has_to_find():
+def test_only_pedestrians_with_enough_points_count_as_people():
     statistics = DataSetStatistics()
     for names, num_points in (
         (["pedestrian"] * 12, 10),
@@ -188,7 +188,7 @@ def test_people_are_those_that_a_detector_has_to_find():
     assert objects["without_people_and_riders"] == 0.5
 
 
-def test_frames_without_people():
+def test_frames_without_people_are_counted_among_frames_with_boxes():
     frame, annotation = TinyDataset()[0]
     assert annotation.boxes is not None
     pedestrian = load_label_set("boxes_4").index("pedestrian")
@@ -197,13 +197,13 @@ def test_frames_without_people():
     statistics.add(frame, annotation)
     statistics.add(frame, Annotation(person))
     statistics.add(frame, Annotation(person))
-    statistics.add(frame, Annotation())  # nobody labelled boxes
+    statistics.add(frame, Annotation())  # has no box labels
     objects = statistics.summary()["objects"]
     assert objects["frames"] == 3
     assert objects["people"][:2] == pytest.approx([1 / 3, 2 / 3], abs=1e-3)
 
 
-def test_ignored_boxes_are_no_objects():
+def test_ignored_boxes_do_not_count_as_objects():
     frame, annotation = TinyDataset()[0]
     ignored = replace(annotation, ignored=np.ones(1, bool))
     assert of_one(frame, ignored)["objects"]["classes"]["car"]["count"] == 0
@@ -225,7 +225,7 @@ def test_masks_are_counted_in_their_own_classes_and_in_coarser_ones():
     assert images["cameras"]["camera"]["field_of_view"][0] == pytest.approx(53.1, abs=0.1)
 
 
-def test_only_masks_that_tell_people_apart_say_whether_there_are_any():
+def test_only_masks_with_a_class_for_people_show_whether_there_are_any():
     frame, annotation = TinyDataset()[0]
     driving, groups = load_label_set("driving_13"), load_label_set("groups_6")
     with_person = {name: mask.copy() for name, mask in annotation.masks.items()}
@@ -250,7 +250,7 @@ def test_every_sensor_of_a_rig_is_described():
 
 
 @pytest.mark.parametrize("missing", ["points", "image", "boxes", "mask"])
-def test_frames_that_lack_something_count_where_they_can(missing: str):
+def test_frames_that_lack_something_count_in_all_other_statistics(missing: str):
     summary = measure(TinyDataset(4, missing)).summary()
     assert summary["frames"] == 4
     assert summary["points"]["frames"] == (2 if missing == "points" else 4)
@@ -258,7 +258,7 @@ def test_frames_that_lack_something_count_where_they_can(missing: str):
     assert summary["images"]["masks"] == (2 if missing in ("image", "mask") else 4)
 
 
-def test_nothing_at_all_has_no_shares():
+def test_an_empty_frame_has_no_fractions():
     summary = of_one(Frame(0), Annotation())
     assert summary["points"]["frames"] == summary["objects"]["frames"] == 0
     assert summary["objects"]["without_people_and_riders"] is None
@@ -266,7 +266,7 @@ def test_nothing_at_all_has_no_shares():
     assert summary["points"]["intensity"]["percentiles"] is None
 
 
-def test_a_limit_takes_frames_evenly():
+def test_a_limit_selects_evenly_spaced_frames():
     seen: list[str] = []
     summary = measure(TinyDataset(6), 3, lambda _, frame, __: seen.append(frame.name)).summary()
     assert summary["frames"] == 3

@@ -1,4 +1,4 @@
-"""Percentiles of values that are counted and not kept."""
+"""Percentiles of values that are counted in bins and not stored."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def test_percentiles_are_those_of_all_values_to_the_width_of_a_bin():
         assert value == pytest.approx(np.percentile(values, float(percent)), abs=1 / 200)
 
 
-def test_values_beyond_the_ends_are_not_lost():
+def test_values_beyond_the_ends_count_in_the_outer_bins():
     histogram = Histogram(0, 1, 4)
     histogram.add(np.array([-3.0, 0.0, 0.3, 1.0, 9.0]))
     assert histogram.shares() == [0.4, 0.2, 0.0, 0.4]
     assert histogram.shares(2) == [0.6, 0.4]
 
 
-def test_no_value_has_no_percentile():
+def test_an_empty_histogram_has_no_percentiles():
     assert Histogram(0, 1, 4).percentiles() is None
