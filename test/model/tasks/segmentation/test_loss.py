@@ -209,8 +209,9 @@ def test_the_counts_of_a_coarse_mask_add_up_in_each_of_its_classes():
     counts = np.array(observed(A2D2, made), float)
     of_group = A2D2.mapping_to(GROUPS)
     for number in range(len(GROUPS)):
-        found = counts[of_group == number].sum()
-        assert found == pytest.approx((made[0][0] == number).sum(), abs=20)
+        members = of_group == number
+        rounding = members.sum() / 2  # each count is a whole number
+        assert abs(counts[members].sum() - (made[0][0] == number).sum()) <= rounding
 
 
 @BOTH_NETWORKS
