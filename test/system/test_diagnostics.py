@@ -94,7 +94,9 @@ def test_a_node_with_input_is_ok(watch):
 
 def test_a_camera_that_stops_is_named_while_the_lidar_goes_on(watch):
     watch.until(is_well, watch.pair)
-    status = watch.until(lambda status: "/watched/image is silent" in status.message, watch.cloud)
+    status = watch.until(
+        lambda status: "/watched/image has been silent" in status.message, watch.cloud
+    )
     assert status.level == DiagnosticStatus.WARN
 
 
@@ -105,8 +107,8 @@ def test_sensors_that_stop_are_an_error_with_both_named(watch):
     )
     assert status.message.startswith("no frame in time for")
     assert (
-        "/watched/points is silent" in status.message
-        and "/watched/image is silent" in status.message
+        "/watched/points has been silent" in status.message
+        and "/watched/image has been silent" in status.message
     )
 
 

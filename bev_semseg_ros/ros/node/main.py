@@ -66,15 +66,27 @@ def _run(args: list[str] | None = None) -> int:
     except RuntimeError as error:  # such as a parameter file that is missing or not YAML
         print(f"perception: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_PARAMETERS
-    node = None
     executor = SingleThreadedExecutor()
     try:
+        try:
+            return _work(executor, arguments)
+        finally:
+            _shut_down(executor)
+    except KeyboardInterrupt:
+        _shut_down(executor)  # the signal may have interrupted the first call
+        return EXIT_OK
+
+
+def _work(executor: SingleThreadedExecutor, arguments: list[str]) -> int:
+    """Create the node, add it to the executor, run it, and return the exit code."""
+    node = None
+    try:
         node = Perception()
+        executor.add_node(node)
         if problem := why_none_given(node, arguments):
             node.get_logger().warning(problem)
-        executor.add_node(node)
         return _spin(node, executor)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         return EXIT_OK
     except (ValueError, ParameterException) as error:
         if node is not None:
@@ -85,8 +97,6 @@ def _run(args: list[str] | None = None) -> int:
         if rclpy.ok():
             raise
         return EXIT_OK  # a signal shut down the context during something else, such as a transition
-    finally:
-        _shut_down(node, executor)
 
 
 def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
@@ -105,7 +115,7 @@ def _spin(node: Perception, executor: SingleThreadedExecutor) -> int:
     return EXIT_DEVICE_FAILED if node.failed else EXIT_OK
 
 
-def _shut_down(node: Perception | None, executor: SingleThreadedExecutor) -> None:
+def _shut_down(executor: SingleThreadedExecutor) -> None:
     # A terminal and ros2 launch both send SIGINT: the second one must not interrupt what follows.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -114,8 +124,10 @@ def _shut_down(node: Perception | None, executor: SingleThreadedExecutor) -> Non
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # may end the process at once
     # Fast DDS can deadlock if many nodes shut down at the same time.
     faulthandler.dump_traceback_later(SHUTDOWN_LIMIT, exit=True)
+    nodes = executor.get_nodes()
     executor.shutdown()
-    if node is not None:
+    for node in nodes:
+        assert isinstance(node, Perception)
         node.close()
         node.destroy_node()
     rclpy.try_shutdown()
