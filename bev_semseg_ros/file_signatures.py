@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import NamedTuple
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00"
 ZSTD, LZ4 = b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
@@ -14,22 +15,51 @@ LFS_POINTER = b"version https://git-lfs"  # of the file that Git LFS leaves in p
 _TAR, _TAR_AT = b"ustar", 257
 # First bytes of a packed file -> the program that packs and unpacks this format.
 PACKERS = {GZIP: "gzip", BZIP2: "bzip2", XZ: "xz", LZ4: "lz4", ZSTD: "zstd"}
+# First bytes of other archives -> what they are, and the command that unpacks one to a folder.
+_ARCHIVES = {
+    SEVEN_ZIP: ("a 7z archive", "7z x {file} -o{folder}"),
+    RAR: ("a RAR archive", "unrar x {file} {folder}/"),
+    ZIP: ("a zip archive", "unzip {file} -d {folder}"),
+    EMPTY_ZIP: ("an empty zip archive", "unzip {file} -d {folder}"),
+}
 _SUFFIXES_OF_PACKERS = (".gz", ".bz2", ".xz", ".lz4", ".zst", ".zstd")
 _PACKED_TARS = (".tgz", ".tbz2", ".txz", *(f".tar{suffix}" for suffix in _SUFFIXES_OF_PACKERS))
 
 
-def packer_of(head: bytes) -> str:
-    """Return the program that packed a file with these first bytes; "" if unknown."""
-    return next((packer for magic, packer in PACKERS.items() if head.startswith(magic)), "")
+class Archive(NamedTuple):
+    """A file that has to be unpacked.
+
+    Attributes:
+        name: What it is, such as "a tar archive".
+        command: Command that unpacks it to the folder that it is in.
+    """
+
+    name: str
+    command: str
+
+
+def archive_of(head: bytes, path: Path) -> Archive | None:
+    """Return what an archive or a packed file is and how to unpack it; None for other files.
+
+    Args:
+        head: First bytes of the file.
+        path: Its path.
+    """
+    if is_tar(head):
+        return Archive("a tar archive", untar_command(path))
+    if packer := next((name for magic, name in PACKERS.items() if head.startswith(magic)), ""):
+        if path.name.endswith(_PACKED_TARS):
+            return Archive(f"a tar archive packed with {packer}", untar_command(path))
+        return Archive(f"a file packed with {packer}", unpack_command(packer, path))
+    for magic, (name, command) in _ARCHIVES.items():
+        if head.startswith(magic):
+            file, folder = shlex.quote(str(path)), shlex.quote(str(path.parent))
+            return Archive(name, command.format(file=file, folder=folder))
+    return None
 
 
 def unpack_command(packer: str, path: Path) -> str:
-    """Return the command that unpacks a packed file.
-
-    It is unpacked to the folder that it is in.
-    """
-    if path.name.endswith(_PACKED_TARS):
-        return untar_command(path)
+    """Return the command that unpacks a single packed file to the folder that it is in."""
     target = path.with_suffix("") if path.suffix in _SUFFIXES_OF_PACKERS else None
     if target is None or target.exists():
         target = path.with_name(f"unpacked_{path.name}")

@@ -55,13 +55,6 @@ _DATA_PATTERNS = (
     "label_2",
     "label3D",
 )
-# First bytes of an archive, what it is, and the command that unpacks it to the folder it is in.
-_ARCHIVES = (
-    (signatures.SEVEN_ZIP, "a 7z archive", "7z x {file} -o{folder}"),
-    (signatures.RAR, "a RAR archive", "unrar x {file} {folder}/"),
-    (signatures.ZIP, "a zip archive", "unzip {file} -d {folder}"),
-    (signatures.EMPTY_ZIP, "an empty zip archive", "unzip {file} -d {folder}"),
-)
 _HEAD_BYTES = 512
 _FILES: tuple[tuple[bytes, str], ...] = (
     (signatures.PNG, _PICTURE),
@@ -249,15 +242,8 @@ def _kind_of_file(path: Path) -> PathKind:
         return PathKind(_PAGE, "a web page, as a failed download leaves it")
     if _is_checkpoint(path, head):
         return PathKind(_CHECKPOINT, "a checkpoint")
-    if signatures.is_tar(head):
-        return PathKind("archive", "a tar archive", signatures.untar_command(path))
-    if packer := signatures.packer_of(head):
-        command = signatures.unpack_command(packer, path)
-        return PathKind("archive", f"an archive packed with {packer}", command)
-    for magic, text, command in _ARCHIVES:
-        if head.startswith(magic):
-            where = {"file": shlex.quote(str(path)), "folder": shlex.quote(str(path.parent))}
-            return PathKind("archive", text, command.format(**where))
+    if archive := signatures.archive_of(head, path):
+        return PathKind("archive", archive.name, archive.command)
     if path.suffix in (".yaml", ".yml"):
         return PathKind(_YAML, "a YAML file")
     return PathKind(_FILE, f"a file ({path.stat().st_size} bytes)")

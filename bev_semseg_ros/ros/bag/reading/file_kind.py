@@ -8,12 +8,10 @@ from pathlib import Path
 from bev_semseg_ros import file_signatures
 from bev_semseg_ros.file_signatures import (
     LFS_POINTER,
-    PACKERS,
     ROS1_BAG,
-    ZIP,
+    archive_of,
     is_tar,
     is_web_page,
-    packer_of,
     unpack_command,
     untar_command,
 )
@@ -48,20 +46,18 @@ def is_ros1(path: Path) -> bool:
 def is_packed_bag(path: Path) -> bool:
     """Return whether a file is an archive, a Git LFS pointer or a capture of packets."""
     head = _head(path)
-    return head.startswith((*PACKERS, ZIP, LFS_POINTER, *_CAPTURES)) or is_tar(head)
+    return head.startswith((LFS_POINTER, *_CAPTURES)) or archive_of(head, path) is not None
 
 
 def why_unreadable(path: Path) -> str:
     """Say what an unreadable file is, and what to do."""
-    head, file, folder = _head(path), shlex.quote(str(path)), shlex.quote(str(path.parent))
+    head = _head(path)
     if not head:
         return f"{path} is empty (0 bytes): nothing was recorded into it; record or copy it again"
     if head.startswith(ROS1_BAG):
         return _ros1(path, head)
-    if is_tar(head):
-        return f"{path} is a tar archive: unpack it with `{untar_command(path)}`"
-    if head.startswith(ZIP):
-        return f"{path} is a zip archive: unpack it with `unzip {file} -d {folder}`"
+    if archive := archive_of(head, path):
+        return f"{path} is {archive.name}: unpack it with `{archive.command}`"
     if head.startswith(LFS_POINTER):
         return (
             f"{path} is a Git LFS pointer instead of the bag: run `git lfs pull` in its repository"
@@ -71,10 +67,6 @@ def why_unreadable(path: Path) -> str:
             f"{path} is a capture of network packets (pcap): play it to the lidar's driver, and "
             "record the PointCloud2 that the driver publishes"
         )
-    if packer := packer_of(head):
-        command = unpack_command(packer, path)
-        kind = "a tar archive" if command.startswith("tar ") else f"packed with {packer}"
-        return f"{path} is {kind}: unpack it with `{command}`"
     if is_web_page(head):
         return f"{path} is a web page, as a failed download leaves it: download the bag again"
     if not any(head):
@@ -93,8 +85,7 @@ def why_unreadable_in_zstd(path: Path, head: bytes) -> str:
         head: First bytes of the unpacked content.
     """
     if is_tar(head):
-        file = shlex.quote(str(path))
-        return f"{path} is a tar archive: unpack it with `tar --zstd -xf {file}`"
+        return f"{path} is a tar archive packed with zstd: unpack it with `{untar_command(path)}`"
     if head.startswith(ROS1_BAG):
         what = "is a bag of ROS 1 in zstd"
     else:
