@@ -101,11 +101,11 @@ def load_checkpoints(
         ValueError: no weight of a checkpoint fits.
     """
     infos, has_trunk = [], False
-    begun: set[str] = set()
+    initialized: set[str] = set()  # weights that a checkpoint has given
     for path in paths:
         given = checkpoint.load(path)
         taught = _Taught.by(given)
-        parts = _begin(network, given, taught, begun, say)
+        parts = _initialize(network, given, taught, initialized, say)
         trunk = parts.get(_CAMERA_ENCODER.name)
         has_trunk |= trunk is not None and trunk.taken > 0 and not trunk.new
         infos.append(given.info)
@@ -159,16 +159,16 @@ class _Taught:
         return "image" in self.views or self.uses_both_sensors
 
 
-def _begin(
+def _initialize(
     network: Network,
     given: Checkpoint,
     taught: _Taught,
-    begun: set[str],
+    initialized: set[str],
     say: Callable[[str], None],
 ) -> dict[str, PartReport]:
     """Take the weights of one checkpoint that fit, and return the report of each part by its name.
 
-    `begun` contains the weights that earlier checkpoints gave. Those that this one gives are added.
+    `initialized` contains the weights that earlier checkpoints gave. Those that this one gives are added.
     """
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
@@ -181,13 +181,13 @@ def _begin(
             weights[key] = weights[key] if value is None else value
             continue
         if value is None:
-            if key in begun:
+            if key in initialized:
                 report.kept += 1
             else:
                 report.new[name] = note
             continue
         weights[key] = value
-        begun.add(key)
+        initialized.add(key)
         report.taken += 1
         if note:
             report.fitted[name] = note

@@ -172,8 +172,7 @@ def check_transforms(observation: Observation, diagnosis: Diagnosis) -> None:
         text = f"{sensors} are not connected: {ends}"
         diagnosis.add("transforms", level, text, remedy)
     else:
-        between = ", " if has_names(observation.sensors) else " and "
-        text = f"{between.join(map(repr, frames))} are in the tree of {', '.join(map(repr, roots))}"
+        text = f"in the tree of {', '.join(map(repr, roots))}: {', '.join(map(repr, frames))}"
         if observation.tf_namespace:
             text += (
                 f"; by {observation.tf_namespace}{MOVING} and {observation.tf_namespace}{STATIC}"
