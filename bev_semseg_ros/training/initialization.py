@@ -168,7 +168,8 @@ def _initialize(
 ) -> dict[str, PartReport]:
     """Take the weights of one checkpoint that fit, and return the report of each part by its name.
 
-    `initialized` contains the weights that earlier checkpoints gave. Those that this one gives are added.
+    `initialized` contains the weights that earlier checkpoints gave. Those that this one gives are
+    added.
     """
     weights = network.state_dict()
     parts: dict[str, PartReport] = {}
