@@ -164,6 +164,8 @@ class LossConfig:
     segmentation_weight: NotNegative = 1.0  # lambda of the joint loss
     point_segmentation_weight: NotNegative = 1.0
     bev_segmentation_weight: NotNegative = 1.0
+    # of the Lovász loss of classes, relative to their cross entropy
+    lovasz_weight: NotNegative = 0.0
     regression_weight: NotNegative = 0.5
     class_weight_min: Positive = 0.3
     class_weight_max: Positive = 4.0

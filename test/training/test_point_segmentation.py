@@ -106,7 +106,7 @@ def test_training_with_the_lidar_alone_gives_weights_for_another_training(cache,
         network.train()
         losses = [
             trainer.train_step(next(loader.batches(step)))["point_segmentation"]
-            for step in range(5)
+            for step in range(8)
         ]
         assert losses[-1] < 0.7 * losses[0]
         predictor = Predictor.from_network(network, config, "cpu")

@@ -4,6 +4,10 @@ Range images are used as in RangeNet++ (Milioto et al. 2019). As in KPRNet (Koch
 points sample features from the map of their image and refine them with their own values, so that
 points in the same pixel can have different features.
 
+A pixel also has the directions to its neighbours. They distinguish a wall from a hedge, and the
+ground from the foot of an object. Convolutions can hardly compute them from ranges: differences of
+centimetres are lost beside those of metres at the edges of objects.
+
 The azimuth of a point is not an input. So what the network learns ahead of the vehicle, where masks
 label the points, is also valid beside and behind it.
 """
@@ -24,10 +28,15 @@ from bev_semseg_ros.model.encoders.points import PointEncoder
 from bev_semseg_ros.model.encoders.spherical_image import ROWS, WIDTHS, SphericalImages
 from bev_semseg_ros.model.layers import ConvBlock, PointNorm, ResidualBlock
 
-# Logarithm of the range, range, height above the ground, slope, intensity; 1 if there is a point.
-PIXEL_CHANNELS = 6
-# The same without the last, and how much farther away the point is than the nearest of its pixel.
-REFINEMENT_CHANNELS = 6
+# Logarithm of the range, range, height above the ground, slope, intensity.
+POINT_CHANNELS = 5
+# For each of four neighbours: how steeply it is above the pixel, how directly behind it, how far
+# away from it; all 0 without a neighbour.
+NEIGHBOUR_CHANNELS = 4 * 3
+# These, and 1 if there is a point.
+PIXEL_CHANNELS = POINT_CHANNELS + NEIGHBOUR_CHANNELS + 1
+# How much farther away the point is than the nearest of its pixel.
+REFINEMENT_CHANNELS = POINT_CHANNELS + 1
 # Channels at strides 2, 4 and 8, and those of their combined result, as multiples of the map's.
 COARSE_WIDTHS = (1.5, 3.0, 4.0)
 COARSE_BLOCKS = (2, 2, 2)
@@ -36,6 +45,8 @@ COARSE_RESULT = 1.5
 # difference of half a metre plus 5 % of the range reduces it to about a third. Otherwise the
 # features of a pole would bleed into the wall behind it.
 EDGE, EDGE_SHARE = 0.5, 0.05
+# Distance of a neighbour at which its channel is 0.5: 5 cm plus 2 % of the range.
+NEARBY, NEARBY_SHARE = 0.05, 0.02
 LEAST = 1e-3  # added to each weight, for points whose range differs from those of all cells
 
 
@@ -88,19 +99,16 @@ class RangeView(PointEncoder):
         if not len(batch.points):
             return batch.points.new_zeros(0, self.channels)
         images = SphericalImages.of(rays)
-        seen = _inputs(images, batch)
-        features = self._sample(images, self._maps(images, seen))
+        own = _point_inputs(images, batch)
+        features = self._sample(images, self._maps(images, _pixel_inputs(images, batch, own)))
         farther = images.ranges - images.ranges[images.winners[images.pixels()]]
-        own = torch.cat([seen[:, :-1], (farther / 2).clamp_max(3)[:, None]], 1)
+        own = torch.cat([own, (farther / 2).clamp_max(3)[:, None]], 1)
         refined = self.norm(self.refine(torch.cat([features, own], 1)))
         return F.relu(refined).float()
 
-    def _maps(self, images: SphericalImages, seen: Tensor) -> Tensor:
+    def _maps(self, images: SphericalImages, pixels: Tensor) -> Tensor:
         """Return the maps of all images, in order, flattened to (cells, channels)."""
         assert self.dense is not None
-        pixels = seen.new_zeros(len(images.winners), PIXEL_CHANNELS)
-        occupied = (images.winners >= 0).nonzero()[:, 0]
-        pixels[occupied] = seen[images.winners[occupied]]
         maps, start = [], 0
         for width, count in zip(WIDTHS, images.counts, strict=True):
             if count:
@@ -125,8 +133,8 @@ class RangeView(PointEncoder):
         return features
 
 
-def _inputs(images: SphericalImages, batch: Batch) -> Tensor:
-    """Return the inputs of the network (N, PIXEL_CHANNELS) for each point."""
+def _point_inputs(images: SphericalImages, batch: Batch) -> Tensor:
+    """Return what the network knows of each point, (N, POINT_CHANNELS)."""
     ranges = images.ranges
     return torch.stack(
         [
@@ -135,7 +143,27 @@ def _inputs(images: SphericalImages, batch: Batch) -> Tensor:
             (batch.points[:, 2] / 2).clamp(-5, 10),
             4 * images.slopes,
             2 * batch.points[:, 3].clamp(0, 1),
-            torch.ones_like(ranges),
         ],
         1,
     )
+
+
+def _pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Tensor:
+    """Return what the network knows of each pixel, (P, PIXEL_CHANNELS); empty ones are 0."""
+    occupied = (images.winners >= 0).nonzero()[:, 0]
+    winners = images.winners[occupied]
+    positions = [*batch.points[:, :3].T.contiguous(), images.ranges]
+    here = [position[winners] for position in positions]
+    pixels = of_points.new_zeros(len(images.winners), PIXEL_CHANNELS)
+    channels = [of_points[winners]]
+    for neighbours in images.neighbours():
+        neighbours = neighbours[occupied]
+        there = neighbours.clamp_min(0)
+        x, y, z, farther = (p[there] - q for p, q in zip(positions, here, strict=True))
+        length = (x * x + y * y + z * z).sqrt().clamp_min(1e-3)
+        nearby = length / (length + NEARBY + NEARBY_SHARE * here[3])
+        direction = torch.stack([z / length, farther / length, nearby], 1)
+        channels.append(direction * (neighbours >= 0)[:, None])
+    channels.append(torch.ones_like(direction[:, :1]))
+    pixels[occupied] = torch.cat(channels, 1)
+    return pixels

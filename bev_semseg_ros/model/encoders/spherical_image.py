@@ -34,6 +34,9 @@ _ELEVATIONS = (20.0, 4.0, -25.0, -45.0)
 _EDGES = (0.0, 8.0, 60.0, 64.0)
 
 NEAREST = 0.1  # metres: lower limit of ranges
+# A neighbour of a pixel is at most this many pixels away. With 16 beams, two to four rows between
+# them are empty.
+NEIGHBOUR_ROWS, NEIGHBOUR_COLUMNS = 6, 3
 _STEPS_PER_METRE = 1000  # resolution at which ranges are compared
 _FARTHEST = 1e6  # metres: upper limit of ranges
 
@@ -105,6 +108,25 @@ class SphericalImages:
     def pixels(self) -> Tensor:
         """Return (N,) index of each point's pixel."""
         return self.first + self.rows.long() * self.widths + self.columns.long()
+
+    def neighbours(self) -> Tensor:
+        """Return (4, P) the winners above, below, left and right of each pixel, -1 for none.
+
+        They are those of the next pixel in this direction that has one, if it is near enough.
+        """
+        found, start = [], 0
+        for width, count in zip(WIDTHS, self.counts, strict=True):
+            end = start + count * ROWS * width
+            image = self.winners[start:end].view(count, ROWS, width)
+            next_ones = [
+                _previous(image, 1, NEIGHBOUR_ROWS),
+                _previous(image.flip(1), 1, NEIGHBOUR_ROWS).flip(1),
+                _previous(image, 2, NEIGHBOUR_COLUMNS),
+                _previous(image.flip(2), 2, NEIGHBOUR_COLUMNS).flip(2),
+            ]
+            found.append(torch.stack(next_ones).view(4, -1))
+            start = end
+        return torch.cat(found, 1)
 
     def corners(self) -> tuple[Tensor, Tensor]:
         """Return where to sample maps bilinearly that have one cell for every two columns.
@@ -188,3 +210,16 @@ def _repeat_margins(winners: Tensor, counts: list[int]) -> None:
     wholes = winners[len(winners) - counts[-1] * ROWS * WHOLE :].view(-1, WHOLE)
     wholes[:, :MARGIN] = wholes[:, TURN : TURN + MARGIN]
     wholes[:, TURN + MARGIN :] = wholes[:, MARGIN : 2 * MARGIN]
+
+
+def _previous(winners: Tensor, axis: int, reach: int) -> Tensor:
+    """Return for each pixel the last winner before it along an axis, -1 for none within reach."""
+    length = winners.shape[axis]
+    shape = [1, 1, 1]
+    shape[axis] = length
+    number = torch.arange(length, device=winners.device).view(shape)
+    latest = torch.where(winners >= 0, number, -1).cummax(axis).values
+    none = torch.full_like(latest.narrow(axis, 0, 1), -1)
+    before = torch.cat([none, latest.narrow(axis, 0, length - 1)], axis)
+    is_near = (before >= 0) & (number - before <= reach)
+    return torch.where(is_near, winners.gather(axis, before.clamp_min(0)), -1)

@@ -13,11 +13,18 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.tasks.class_weights import ClassWeights, trained_weights
 from bev_semseg_ros.model.tasks.label_view import LabelView, view_of
+from bev_semseg_ros.model.tasks.lovasz import lovasz_softmax
 from bev_semseg_ros.model.tasks.task import Head, Task
+
+# The Lovász loss is estimated from at most so many labels of a batch, chosen at random. It sorts
+# them for each class.
+MOST_SORTED = 20_000
 
 
 class ClassificationTask(Task):
     """Base class of tasks whose loss is a cross entropy with class weights.
+
+    With `loss.lovasz_weight`, the Lovász loss is added.
 
     A subclass counts the labelled pixels, cells or points of each class in `observe`.
 
@@ -35,21 +42,28 @@ class ClassificationTask(Task):
         super().__init__(config, labels)
         self.class_weights = ClassWeights(labels, config.loss)
 
-    def mean_cross_entropy(self, labelled: Iterable[tuple[LabelSet, Tensor, Tensor]]) -> Tensor:
-        """Return the weighted mean cross entropy over all labels of a batch.
+    def mean_loss(self, labelled: Iterable[tuple[LabelSet, Tensor, Tensor]]) -> Tensor:
+        """Return the loss of a batch: the weighted mean over all labels.
 
         Args:
             labelled: for each label set: the set, logits (B, N, ...) float32 of the network's
                 classes, and labels (B, ...) int64, of which `labels.MASK_IGNORED` is ignored.
         """
-        totals, weights = [], []
+        totals, weights, lovasz = [], [], []
         for labels, logits, classes in labelled:
             view = view_of(self.labels, labels)
             class_weights = self.class_weights.seen_through(view, logits.device)
             total, weight = _cross_entropy(logits, classes, class_weights, view)
             totals.append(total)
             weights.append(weight)
-        return torch.stack(totals).sum() / torch.stack(weights).sum().clamp_min(1)
+            if self.config.loss.lovasz_weight:
+                lovasz.append(weight * _lovasz(logits, classes, view))
+        all_weights = torch.stack(weights).sum().clamp_min(1)
+        loss = torch.stack(totals).sum() / all_weights
+        if lovasz:
+            mean = torch.stack(lovasz).sum() / all_weights
+            loss = loss + self.config.loss.lovasz_weight * mean
+        return loss
 
     def adjust_logits(self, head: Head, info: Mapping[str, Any], share: float) -> bool:
         """Adjust the bias of the logits, see `_adjust_logits`."""
@@ -87,6 +101,19 @@ def _cross_entropy(
         total = F.nll_loss(scores, classes, class_weights, **settings)
     weight = known.new_tensor(len(known)) if class_weights is None else class_weights[known].sum()
     return total, weight
+
+
+def _lovasz(logits: Tensor, classes: Tensor, view: LabelView) -> Tensor:
+    """Return the Lovász loss of at most MOST_SORTED labels; arguments as in `_cross_entropy`."""
+    known = classes != MASK_IGNORED
+    logits, classes = logits.movedim(1, -1)[known], classes[known]
+    if len(classes) > MOST_SORTED:
+        # Always the same ones, so that a resumed training continues as an uninterrupted one.
+        random = torch.Generator().manual_seed(0)
+        chosen = torch.randint(len(classes), (MOST_SORTED,), generator=random).to(classes.device)
+        logits, classes = logits[chosen], classes[chosen]
+    scores = F.log_softmax(logits, 1) if view.is_identity else view.merge_exclusive(logits)
+    return lovasz_softmax(scores, classes)
 
 
 def _adjust_logits(logits: nn.Conv2d | nn.Linear, class_weights: Tensor, share: float) -> None:

@@ -10,6 +10,8 @@ from support.point_clouds import turn
 from bev_semseg_ros.model.batch import BatchRays
 from bev_semseg_ros.model.encoders.spherical_image import (
     MARGIN,
+    NEIGHBOUR_COLUMNS,
+    NEIGHBOUR_ROWS,
     PARTS,
     ROWS,
     TURN,
@@ -94,3 +96,30 @@ def test_a_unit_without_points_has_an_empty_image():
     all_rays = rays(*clouds)
     images = SphericalImages.of(all_rays[all_rays.units == 1])
     assert images.counts == (2, 0, 0)
+
+
+def test_the_neighbours_of_a_pixel_are_the_nearest_occupied_pixels_of_its_row_and_column():
+    images = SphericalImages.of(rays(turn(reach=40)))
+    images.winners[:] = -1
+    grid = images.winners.view(ROWS, PARTS[0])
+    grid[20, 100] = 0
+    grid[20 - NEIGHBOUR_ROWS, 100] = 1  # as far above as allowed
+    grid[21 + NEIGHBOUR_ROWS, 100] = 2  # too far below
+    grid[20, 100 - NEIGHBOUR_COLUMNS] = 3  # hidden by the next one
+    grid[20, 99] = 4
+    grid[20, 101 + NEIGHBOUR_COLUMNS] = 5  # too far to the right
+    neighbours = images.neighbours().view(4, ROWS, PARTS[0])
+    assert neighbours[:, 20, 100].tolist() == [1, -1, 4, -1]
+    assert neighbours[:, 20 - NEIGHBOUR_ROWS, 100].tolist() == [-1, 0, -1, -1]
+    assert neighbours[:, 20, 99].tolist() == [-1, -1, 3, 0]
+
+
+def test_the_neighbours_in_images_of_several_units_are_points_of_the_same_unit():
+    clouds = [turn(reach=180), turn(reach=40), turn(reach=40, seed=1)]
+    images = SphericalImages.of(rays(*clouds))
+    occupied = images.winners >= 0
+    units = rays(*clouds).units[images.winners[occupied]]
+    for neighbours in images.neighbours()[:, occupied]:
+        found = neighbours >= 0
+        assert found.any()
+        assert torch.equal(rays(*clouds).units[neighbours[found]], units[found])

@@ -51,7 +51,7 @@ class BevSegmentationTask(ClassificationTask):
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Return `bev_segmentation`: the weighted mean cross entropy of the labelled cells."""
         logits = outputs["logits"].float()
-        mean = self.mean_cross_entropy(
+        mean = self.mean_loss(
             (labels, logits[cells["frames"]], cells["mask"]) for labels, cells in targets.items()
         )
         return {"bev_segmentation": self.config.loss.bev_segmentation_weight * mean}

@@ -47,7 +47,7 @@ class PointSegmentationTask(ClassificationTask):
 
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Return `point_segmentation`: the weighted mean cross entropy of the labelled points."""
-        mean = self.mean_cross_entropy(
+        mean = self.mean_loss(
             (labels, outputs["logits"][labelled["points"]], labelled["classes"])
             for labels, labelled in targets.items()
         )

@@ -46,7 +46,7 @@ class SegmentationTask(ClassificationTask):
 
     def losses(self, outputs: Outputs, targets: Targets) -> dict[str, Tensor]:
         """Return `segmentation`: lambda times the weighted mean cross entropy."""
-        mean = self.mean_cross_entropy(
+        mean = self.mean_loss(
             (labels, _upsample_logits(outputs["logits"], masks), masks["mask"])
             for labels, masks in targets.items()
         )
