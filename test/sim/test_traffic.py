@@ -210,6 +210,12 @@ def test_people_stand_at_the_doors_of_parked_cars(scene):
         assert 0 < max(x, y) < 0.9
 
 
+def test_nobody_stands_at_the_doors_of_a_car_that_waits_in_traffic(scene):
+    car, side = scene.site.library.cars[0], scene.site.street.sides[0]
+    assert scene.placement.add_vehicle(car, 20.0, side.sign * 1.5, 0.0, is_in_traffic=True)
+    assert RoadUsers(scene.placement).car(side, 10.0) == 0
+
+
 def test_nobody_stands_at_a_car_if_there_is_none(scene):
     assert RoadUsers(scene.placement).car(scene.site.street.sides[0], 10.0) == 0
 

@@ -293,7 +293,7 @@ def _shaded_alike(scene, k, other):
 
 @kernel
 def _shade_all(
-    scene, rays, samples, ids, keys, pixel_angle, radiance, mask, surface, environment, color, seen
+    scene, rays, samples, ids, keys, pixel_angles, radiance, mask, surface, environment, color, seen
 ):
     """Fill radiance and mask; see `shade`. The last four arguments are scratch memory."""
     r = scene.rotation
@@ -319,8 +319,8 @@ def _shade_all(
                         count += 1
                         du += (other & 1) - 0.5
                         dv += (other >> 1) - 0.5
-                cx = rays[row, column, 0] + 0.5 * du / count * pixel_angle
-                cy = rays[row, column, 1] + 0.5 * dv / count * pixel_angle
+                cx = rays[row, column, 0] + 0.5 * du / count * pixel_angles[0]
+                cy = rays[row, column, 1] + 0.5 * dv / count * pixel_angles[1]
                 dx = r[0, 0] * cx + r[0, 1] * cy + r[0, 2]
                 dy = r[1, 0] * cx + r[1, 1] * cy + r[1, 2]
                 dz = r[2, 0] * cx + r[2, 1] * cy + r[2, 2]
@@ -337,7 +337,7 @@ def _shade_all(
                         dy,
                         dz,
                         length,
-                        pixel_angle,
+                        max(pixel_angles),
                         column,
                         row,
                         surface,
@@ -358,7 +358,7 @@ def shade(
     samples: np.ndarray,
     ids: np.ndarray,
     keys: np.ndarray,
-    pixel_angle: float,
+    pixel_angles: tuple[float, float],
     radiance: np.ndarray,
     mask: np.ndarray,
 ) -> None:
@@ -373,7 +373,7 @@ def shade(
         samples: (H, W, SAMPLES) indices of the pixels' 2 x 2 samples in the flat z-buffer.
         ids: (P,) row of the visible triangle for each element of the z-buffer, -1 for the sky.
         keys: (P,) inverse depth for each element of the z-buffer.
-        pixel_angle: Radians per pixel.
+        pixel_angles: Width and height of a pixel in radians.
         radiance: (H, W, 3) float32, overwritten.
         mask: (H, W) uint8, overwritten.
     """
@@ -383,7 +383,7 @@ def shade(
         samples,
         ids,
         keys,
-        pixel_angle,
+        pixel_angles,
         radiance,
         mask,
         np.empty(SURFACE),

@@ -96,7 +96,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         samples,
         ids.reshape(-1),
         keys.reshape(-1),
-        1 / camera.matrix[0, 0],
+        (1 / camera.matrix[0, 0], 1 / camera.matrix[1, 1]),
         radiance,
         mask,
     )

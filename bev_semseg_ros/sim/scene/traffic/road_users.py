@@ -92,10 +92,12 @@ class RoadUsers(Adder):
         return added
 
     def _parked_cars(self) -> list[Actor]:
-        """Return the standing cars near the ego vehicle."""
-        cars = []
-        for actor in self._place.actors:
-            is_near = CAR_STATIONS[0] < actor.s < CAR_STATIONS[1]
-            if is_near and not actor.is_moving and actor.shape.label == BOX_LABEL["car"]:
-                cars.append(actor)
-        return cars
+        """Return the cars near the ego vehicle that neither drive nor wait in traffic."""
+        return [
+            actor
+            for actor in self._place.actors
+            if CAR_STATIONS[0] < actor.s < CAR_STATIONS[1]
+            and not actor.is_moving
+            and not actor.is_in_traffic
+            and actor.shape.label == BOX_LABEL["car"]
+        ]
