@@ -7,6 +7,7 @@ filled. Cells that no sensor observed stay unknown.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 
 import cv2
@@ -220,19 +221,27 @@ def _rays(
     return numbers[inside.any(1)].astype(np.int32)
 
 
-def fill_from_nearest(found: BevMap) -> BevMap:
-    """Return a map in which unknown cells have the class of the nearest known cell."""
-    classes = _from_nearest(found.classes, found.classes != MASK_IGNORED)
+def fill_from_nearest(found: BevMap, within: float = math.inf) -> BevMap:
+    """Return a map in which unknown cells have the class of the nearest known cell.
+
+    Args:
+        found: the map.
+        within: largest distance of this cell in metres.
+    """
+    classes = _from_nearest(found.classes, found.classes != MASK_IGNORED, within / found.cell)
     return BevMap(classes, found.x_min, found.y_min, found.cell, found.labels, found.observed)
 
 
-def _from_nearest(values: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return values (X, Y) with each unknown one replaced by the nearest known one, if any."""
+def _from_nearest(values: np.ndarray, known: np.ndarray, within: float = math.inf) -> np.ndarray:
+    """Return values (X, Y) with each unknown one replaced by the nearest known one, if any.
+
+    Values stay as they are if the nearest known one is more than `within` cells away.
+    """
     if not known.any():
         return values
-    _, nearest = cv2.distanceTransformWithLabels(
+    distances, nearest = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     table = np.zeros(nearest.max() + 1, values.dtype)
     table[nearest[known]] = values[known]
-    return table[nearest]
+    return np.where(distances <= within, table[nearest], values)

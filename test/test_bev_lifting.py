@@ -174,6 +174,8 @@ def test_unknown_cells_take_the_nearest_class_only_if_asked() -> None:
     filled = fill_from_nearest(found)
     assert at(found, 15, 0) == MASK_IGNORED
     assert at(filled, 25, 0) == SIDEWALK and at(filled, 2, 0) == ROAD
+    near = fill_from_nearest(found, within=6.0)
+    assert at(near, 25, 0) == SIDEWALK and at(near, 27, 0) == MASK_IGNORED
     nothing = BevMap(np.full((4, 4), MASK_IGNORED, np.uint8), 0, 0, 1)
     assert (fill_from_nearest(nothing).classes == MASK_IGNORED).all()
 

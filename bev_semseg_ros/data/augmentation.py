@@ -60,7 +60,7 @@ def augment(
         if sample.rays is None:
             inside = points_in_grid(sample.points, grid)
             sample = sample.with_points(sample.points[inside], inside)
-        example = replace(example, sample=thin_points(sample, config, rng))
+        example = thin_points(replace(example, sample=sample), config, rng)
     for name in sample.images:
         example = _vary_image(example, name, config, crop, rng)
     return drop_sensor(example, config, rng)
@@ -166,24 +166,30 @@ def move(example: Example, yaw: float, scale: float, height: float) -> Example:
     return replace(example, sample=sample, boxes=boxes)
 
 
-def thin_points(sample: Sample, config: AugmentationConfig, rng: np.random.Generator) -> Sample:
-    """Return a sample as from a poorer lidar: with fewer points or rings, and other intensities."""
-    points = sample.points
+def thin_points(example: Example, config: AugmentationConfig, rng: np.random.Generator) -> Example:
+    """Return an example as from a poorer lidar: with fewer points or rings, and other intensities.
+
+    Labelled points that are removed become `removed_points` of the example.
+    """
+    points, classes = example.sample.points, example.point_classes
     if points is None:
-        return sample
+        return example
     kept = np.ones(len(points), bool)
     if rng.random() < config.ring_drop:
         kept = every_second_ring(points, rng.random())
     if rng.random() < config.point_drop:
         share = rng.uniform(0.65, 1)
         kept &= rng.random(len(points)) < share
+    if classes is not None and not kept.all():
+        removed = np.column_stack([points[~kept, :3], classes[~kept]])
+        example = replace(example, removed_points=removed)
     points = points[kept]
     if rng.random() < config.intensity_zero:
         points[:, 3] = 0
     else:
         gain = np.exp(rng.normal(0, config.intensity_gain))
         points[:, 3] = np.minimum(points[:, 3] * gain, 1)
-    return sample.with_points(points, kept)
+    return replace(example, sample=example.sample.with_points(points, kept))
 
 
 def every_second_ring(points: np.ndarray, phase: float) -> np.ndarray:

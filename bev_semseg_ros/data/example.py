@@ -37,6 +37,8 @@ class Example:
         ignored: (M,) bool: boxes that count neither as found nor as missed; None if there are none.
         box_labels: Label set of `boxes`.
         mask_labels: Label set of `masks` and `point_classes`.
+        removed_points: (M, 4) x, y, z in the ego frame and class of points that the augmentation
+            removed from the sample. The network does not see them, but may learn from their class.
     """
 
     sample: Sample
@@ -45,6 +47,7 @@ class Example:
     ignored: np.ndarray | None = None
     box_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BOX_LABELS))
     mask_labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_MASK_LABELS))
+    removed_points: np.ndarray | None = None
 
     @property
     def mask(self) -> np.ndarray | None:
@@ -58,6 +61,19 @@ class Example:
         if values is None or np.isnan(values).all():
             return None
         return np.nan_to_num(values, nan=MASK_IGNORED).astype(np.uint8)
+
+    @property
+    def labelled_points(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(N, 3) points and their (N,) uint8 classes, with `removed_points`; None if unlabelled."""
+        points, classes = self.sample.points, self.point_classes
+        if points is None or classes is None:
+            return None
+        if self.removed_points is None:
+            return points[:, :3], classes
+        return (
+            np.concatenate([points[:, :3], self.removed_points[:, :3]]),
+            np.concatenate([classes, self.removed_points[:, 3].astype(np.uint8)]),
+        )
 
     def of_camera(self, name: str) -> Example:
         """Return the example with only one camera, as tasks on images need it."""

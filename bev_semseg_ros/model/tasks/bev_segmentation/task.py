@@ -36,13 +36,15 @@ class BevSegmentationTask(ClassificationTask):
 
     def encode(self, example: Example) -> EncodedMask | None:
         """Return the classes of the cells that have labelled points, see `encode_cells`."""
-        classes, points = example.point_classes, example.sample.points
-        if classes is None or points is None:
+        labelled = example.labelled_points
+        if labelled is None:
             return None
+        points, classes = labelled
         # In a whole cloud, reflections below the ground would be taken for the ground.
         inside = points_in_grid(points, self.config.grid)
         points, classes = points[inside], classes[inside]
-        return encode_cells(points, classes, example.mask_labels, self.labels, self.config.grid)
+        grid, fill = self.config.grid, self.config.training.bev_fill
+        return encode_cells(points, classes, example.mask_labels, self.labels, grid, fill)
 
     def collate(self, encoded: Sequence[EncodedMask | None]) -> Targets | None:
         """Return the cells of a batch by their label set, see `collate_masks`."""

@@ -10,7 +10,8 @@ import torch
 from support.memory_dataset import TINY, TinyDataset
 from torch.nn import functional as F
 
-from bev_semseg_ros.config import GridConfig
+from bev_semseg_ros.config import GridConfig, TrainingConfig
+from bev_semseg_ros.data.augmentation import augment
 from bev_semseg_ros.data.example import Example, make_example
 from bev_semseg_ros.frame import LIDAR, Annotation, BevMap
 from bev_semseg_ros.inference.around import pass_config, whole_config
@@ -41,6 +42,32 @@ def test_cells_without_a_labelled_point_are_ignored() -> None:
     assert (encoded.mask[0, 4], encoded.mask[5, 3]) == (ROAD, VEHICLE)
     assert (encoded.mask != MASK_IGNORED).sum() == 2  # a point of the sky labels no cell
     assert TASK.encode(Example(Sample(None))) is None
+
+
+def test_points_that_the_augmentation_removes_still_label_their_cells() -> None:
+    """The network learns to fill in cells without points."""
+    rng = np.random.default_rng(0)
+    places = np.column_stack([rng.uniform(0, 3.2, 60), rng.uniform(-1.6, 1.6, 60), np.zeros(60)])
+    example = labelled(["road"] * 30 + ["car"] * 30, places.tolist())
+    config = replace(CONFIG.augmentation, flip=0.0, rotation=0.0, scale=0.0, height=0.0)
+    config = replace(config, point_drop=1.0, ring_drop=1.0)
+    thinned = augment(example, config, GRID, (0, 0), rng)
+    assert 0 < len(thinned.sample.points) < 60
+    before, after = TASK.encode(example), TASK.encode(thinned)
+    assert before is not None and after is not None
+    np.testing.assert_array_equal(after.mask, before.mask)
+
+
+def test_cells_without_points_learn_the_class_of_the_nearest_labelled_cell_if_wanted() -> None:
+    example = labelled(["road", "car", "car"], [[0.2, 0.2, 0], [2.2, -0.2, 1], [2.2, 0.2, 1]])
+    classes = example.sample.point_attributes["class"]
+    classes[2] = np.nan  # a point without a class: its cell has no label
+    task = BevSegmentationTask(replace(CONFIG, training=TrainingConfig(bev_fill=0.5)), BEV)
+    encoded = task.encode(example)
+    assert encoded is not None
+    assert (encoded.mask[0, 3], encoded.mask[1, 4], encoded.mask[0, 5]) == (ROAD, ROAD, ROAD)
+    assert (encoded.mask[6, 3], encoded.mask[5, 2], encoded.mask[4, 3]) == (VEHICLE,) * 3
+    assert (encoded.mask[5, 4], encoded.mask[0, 6]) == (MASK_IGNORED, MASK_IGNORED)
 
 
 def test_labelled_points_above_or_below_the_grid_label_no_cell() -> None:
