@@ -99,8 +99,8 @@ class RangeView(PointEncoder):
         if not len(batch.points):
             return batch.points.new_zeros(0, self.channels)
         images = SphericalImages.of(rays)
-        own = _point_inputs(images, batch)
-        features = self._sample(images, self._maps(images, _pixel_inputs(images, batch, own)))
+        own = point_inputs(images, batch)
+        features = self._sample(images, self._maps(images, pixel_inputs(images, batch, own)))
         farther = images.ranges - images.ranges[images.winners[images.pixels()]]
         own = torch.cat([own, (farther / 2).clamp_max(3)[:, None]], 1)
         refined = self.norm(self.refine(torch.cat([features, own], 1)))
@@ -133,7 +133,7 @@ class RangeView(PointEncoder):
         return features
 
 
-def _point_inputs(images: SphericalImages, batch: Batch) -> Tensor:
+def point_inputs(images: SphericalImages, batch: Batch) -> Tensor:
     """Return what the network knows of each point, (N, POINT_CHANNELS)."""
     ranges = images.ranges
     return torch.stack(
@@ -148,7 +148,7 @@ def _point_inputs(images: SphericalImages, batch: Batch) -> Tensor:
     )
 
 
-def _pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Tensor:
+def pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Tensor:
     """Return what the network knows of each pixel, (P, PIXEL_CHANNELS); empty ones are 0."""
     occupied = (images.winners >= 0).nonzero()[:, 0]
     winners = images.winners[occupied]
