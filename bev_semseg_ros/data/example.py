@@ -106,7 +106,7 @@ def make_example(
             size = seen.camera.size
             masks[name] = rectify(annotation.masks[name], recorded, size, cv2.INTER_NEAREST)
     if POINT_CLASS not in sample.point_attributes:
-        sample = with_carried_classes(sample, masks)
+        sample = with_carried_classes(sample, masks, annotation.mask_labels)
     return Example(
         sample,
         masks,

@@ -35,7 +35,7 @@ from bev_semseg_ros.path_kind import check_space
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
-VERSION = 10  # changes with the format of the files and with the preparation
+VERSION = 11  # changes with the format of the files and with the preparation
 PORTION = 32  # number of frames that are prepared before they are written
 # Fraction of the expected size that must be free: the first portion may have larger frames.
 SPACE_SHARE = 0.8

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.memory_dataset import ROAD, SKY, TINY, TinyDataset, with_training
+from support.memory_dataset import ROAD, TINY, TinyDataset, with_training
 
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.evaluation.report import evaluate
@@ -84,11 +84,11 @@ def test_the_description_counts_points_inside_the_grid_as_the_node_does(cache):
     assert info["points_per_frame_percentiles"] == [498.0] * 5
 
 
-def test_points_without_classes_get_those_of_the_masks(tmp_path):
+def test_points_without_classes_get_those_of_the_masks_but_not_the_sky(tmp_path):
     build(TinyDataset(1), points_config(), tmp_path / "carried")
     classes = Cache(tmp_path / "carried")[0].point_classes
     found = np.bincount(classes, minlength=256)
-    assert found[ROAD] >= 50 and found[ROAD] + found[SKY] + found[255] == 500
+    assert found[ROAD] >= 50 and found[ROAD] + found[255] == 500
 
 
 @pytest.mark.slow
