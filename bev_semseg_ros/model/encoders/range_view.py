@@ -35,7 +35,7 @@ POINT_CHANNELS = 5
 NEIGHBOUR_CHANNELS = 4 * 3
 # These, and 1 if there is a point.
 PIXEL_CHANNELS = POINT_CHANNELS + NEIGHBOUR_CHANNELS + 1
-# How much farther away the point is than the nearest of its pixel.
+# The values of the point, and how much farther away it is than the nearest of its pixel.
 REFINEMENT_CHANNELS = POINT_CHANNELS + 1
 # Channels at strides 2, 4 and 8, and those of their combined result, as multiples of the map's.
 COARSE_WIDTHS = (1.5, 3.0, 4.0)
@@ -164,6 +164,6 @@ def pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Te
         nearby = length / (length + NEARBY + NEARBY_SHARE * here[3])
         direction = torch.stack([z / length, farther / length, nearby], 1)
         channels.append(direction * (neighbours >= 0)[:, None])
-    channels.append(torch.ones_like(direction[:, :1]))
+    channels.append(of_points.new_ones(len(winners), 1))
     pixels[occupied] = torch.cat(channels, 1)
     return pixels
