@@ -231,6 +231,24 @@ def test_riders_move_in_the_direction_they_face_and_some_wait(scene):
         assert np.cos(actor.turn) * actor.speed + np.sin(actor.turn) * actor.drift > 0
 
 
+def test_many_riders_show_their_side(library):
+    """A detector that learned riders from behind alone takes crossing ones for people on foot."""
+    at_right_angles, on_side_road = [], 0
+    for seed in range(12):
+        scene = bare(library, seed)
+        Riders(scene.placement, Busyness("busy", 0.0, 20.0, 0.1)).add()
+        at_right_angles += [abs(np.sin(actor.turn)) > 0.7 for actor in scene.actors]
+        crossing = scene.site.street.crossing
+        if crossing is not None:
+            reach = crossing.half_width + crossing.pavement
+            on_side_road += sum(
+                abs(actor.s - crossing.station) < reach and abs(actor.t) > 15
+                for actor in scene.actors
+            )
+    assert 0.2 < np.mean(at_right_angles) < 0.6
+    assert on_side_road > 0
+
+
 def test_motorcyclists_ride_in_the_lanes_at_the_speed_of_the_cars(library):
     found = 0
     for seed in range(6):

@@ -28,13 +28,13 @@ class Place:
 PLACES = {
     place.name: place
     for place in (
-        Place("residential", ("residential",), 0.19),
-        Place("city", ("city",), 0.17),
-        Place("avenue", ("avenue",), 0.10),
+        Place("residential", ("residential",), 0.17),
+        Place("city", ("city",), 0.15),
+        Place("avenue", ("avenue",), 0.09),
         Place("rural", ("rural",), 0.06),
         Place("lot", ("lot",), 0.03),
-        Place("motorway", ("motorway",), 0.08),
-        Place("junction", ("city", "avenue", "residential", "rural"), 0.12),
+        Place("motorway", ("motorway",), 0.07),
+        Place("junction", ("city", "avenue", "residential", "rural"), 0.18),
         Place("square", ("city",), 0.05),
         Place("narrow", ("residential", "city"), 0.06),
         Place("hills", ("rural", "rural", "residential"), 0.09),

@@ -10,7 +10,17 @@ from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.placement import Placement, course
 
 # Activities of riders, and their probabilities.
-ACTIVITIES = {"road": 0.42, "pavement": 0.16, "group": 0.17, "waiting": 0.13, "crossing": 0.12}
+# About a third of all riders show their side to the ego vehicle, as in real traffic.
+ACTIVITIES = {
+    "road": 0.3,
+    "pavement": 0.12,
+    "group": 0.12,
+    "waiting": 0.1,
+    "crossing": 0.18,
+    "side_road": 0.18,
+}
+# Largest distance in metres of riders on a side road from the street's centre line.
+SIDE_ROAD_REACH = 30.0
 # Mean number of rows of parked bicycles on a side per expected rider, and bounds of the number of
 # bicycles in a row, the upper one exclusive.
 RACKS_PER_RIDER = 0.07
@@ -25,7 +35,7 @@ class Riders(Adder):
         self._busyness = busyness
 
     def add(self) -> None:
-        """Add riders on the carriageway, on the pavement, in groups, waiting and crossing."""
+        """Add riders on the carriageway, on pavements and side roads, waiting and crossing."""
         rng = self._rng
         actions = {
             "road": self._on_road,
@@ -33,6 +43,7 @@ class Riders(Adder):
             "group": self._group,
             "waiting": self._waiting,
             "crossing": self._crossing,
+            "side_road": self._on_side_road,
         }
         wanted = rng.poisson(self._busyness.riders)
         # Tries without room count as well, so that the loop ends if the street is full.
@@ -118,20 +129,62 @@ class Riders(Adder):
         line = self._draw_station()
         if street.crossing is not None:
             line = street.crossing.start if direction > 0 else street.crossing.end
-        count = int(rng.integers(1, 4))
-        for index in range(count):
-            at = line - direction * (1.5 + 2.0 * index + u(0, 0.6))
-            t = sign * (street.half_width - u(0.4, 1.6))
-            heading = turn + rng.normal(0, 0.12)
-            self._place.add_rider("waiting_cyclist", at, t, heading, 0.0)
-        return count
+        t = sign * (street.half_width - u(0.4, 1.6))
+        heading, count = turn + rng.normal(0, 0.08), int(rng.integers(1, 4))
+        return self._file("waiting_cyclist", line - 1.5 * direction, t, heading, 0.0, count)
 
     def _crossing(self) -> int:
-        """Add a rider who turns or crosses the road; return the number of tries."""
-        rng, street = self._rng, self._street
-        turn = rng.choice([-1, 1]) * rng.uniform(0.3, 0.5) * np.pi
-        t = rng.uniform(-1, 1) * (street.half_width + 1)
-        pace = rng.uniform(1.5, 4.0)
+        """Add riders who cross the road, turn, or wait to do so; return the number of tries."""
+        rng, u = self._rng, self._rng.uniform
+        turn = rng.choice([-1, 1]) * (u(0.3, 0.5) * np.pi if rng.random() < 0.3 else np.pi / 2)
+        turn += rng.normal(0, 0.15)
+        count = int(rng.choice([1, 2, 3], p=[0.7, 0.2, 0.1]))
+        if rng.random() < 0.25:
+            t = -np.sign(turn) * (self._street.half_width + u(0.5, 3.0))
+            return self._file("waiting_cyclist", self._near(), t, turn, 0.0, count)
+        t = u(-1, 1) * (self._street.half_width + 3.0)
+        return self._file("cyclist", self._near(), t, turn, u(1.5, 5.0), count)
+
+    def _on_side_road(self) -> int:
+        """Add riders on the side road or its pavement; return the number of tries.
+
+        Without a side road, they cross the street.
+        """
+        rng, u, crossing = self._rng, self._rng.uniform, self._street.crossing
+        if crossing is None:
+            return self._crossing()
+        # They lead to the left or to the right, and keep to their own right.
+        way = int(rng.choice([-1, 1]))
+        is_on_pavement = rng.random() < 0.25
+        aside = u(0.4, max(crossing.pavement, 0.8)) if is_on_pavement else -u(0.4, 1.2)
+        s = crossing.station + way * (crossing.half_width + aside)
+        turn = way * np.pi / 2 + rng.normal(0, 0.06)
+        count = int(rng.choice([1, 2, 3], p=[0.6, 0.25, 0.15]))
+        if -way in crossing.signs and rng.random() < 0.35:
+            t = -way * (self._street.side(-way).kerb_start + u(0.5, 3.0))
+            return self._file("waiting_cyclist", s, t, turn, 0.0, count)
+        t = (
+            crossing.signs[rng.integers(len(crossing.signs))]
+            * SIDE_ROAD_REACH
+            * rng.random() ** 1.5
+        )
+        return self._file("cyclist", s, t, turn, u(2.0, 6.5), count)
+
+    def _file(self, role: str, s: float, t: float, turn: float, pace: float, count: int) -> int:
+        """Add riders one behind the other; return the number of tries.
+
+        Args:
+            role: One of `roles.ROLES`.
+            s: Station of the first one in metres.
+            t: Offset of the first one in metres.
+            turn: Heading relative to the direction of the road in radians.
+            pace: Speed in m/s.
+            count: Number of riders.
+        """
+        back_s, back_t = course(-1.0, turn)
         speed, drift = course(pace, turn)
-        self._place.add_rider("cyclist", self._near(), t, turn, speed, drift)
-        return 1
+        gap = 0.0
+        for _ in range(count):
+            self._place.add_rider(role, s + gap * back_s, t + gap * back_t, turn, speed, drift)
+            gap += self._rng.uniform(2.0, 3.0)
+        return count

@@ -21,7 +21,7 @@ SCATTERED_VEHICLES = {
     "motorway": 0.1,
 }
 # Fraction of lorries and buses among these.
-SCATTERED_TRUCKS = 0.2
+SCATTERED_TRUCKS = 0.3
 # Fraction of motorcycles among the vehicles in the lanes, except in streets without people.
 MOTORCYCLE_SHARE = 0.05
 # Mean numbers of vehicles that stand at the edge of the carriageway, by kind of street: buses at
