@@ -14,7 +14,7 @@ MCAP, SQLITE, ROS1_BAG = b"\x89MCAP0\r\n", b"SQLite format 3\0", b"#ROSBAG V"
 LFS_POINTER = b"version https://git-lfs"  # of the file that Git LFS leaves in place of another
 _TAR, _TAR_AT = b"ustar", 257
 # First bytes of a packed file -> the program that packs and unpacks this format.
-PACKERS = {GZIP: "gzip", BZIP2: "bzip2", XZ: "xz", LZ4: "lz4", ZSTD: "zstd"}
+_PACKERS = {GZIP: "gzip", BZIP2: "bzip2", XZ: "xz", LZ4: "lz4", ZSTD: "zstd"}
 # First bytes of other archives -> what they are, and the command that unpacks one to a folder.
 _ARCHIVES = {
     SEVEN_ZIP: ("a 7z archive", "7z x {file} -o{folder}"),
@@ -47,7 +47,7 @@ def archive_of(head: bytes, path: Path) -> Archive | None:
     """
     if is_tar(head):
         return Archive("a tar archive", untar_command(path))
-    if packer := next((name for magic, name in PACKERS.items() if head.startswith(magic)), ""):
+    if packer := next((name for magic, name in _PACKERS.items() if head.startswith(magic)), ""):
         if path.name.endswith(_PACKED_TARS):
             return Archive(f"a tar archive packed with {packer}", untar_command(path))
         return Archive(f"a file packed with {packer}", unpack_command(packer, path))

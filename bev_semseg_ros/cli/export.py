@@ -18,6 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument(
+        "--tasks",
+        nargs="+",
+        metavar="TASK",
+        help="tasks to keep, such as detection segmentation; the network needs less time without "
+        "the others (default: all)",
+    )
+    parser.add_argument(
         "--logit-adjustment",
         "--unweight",
         type=float,
@@ -57,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
             "it; choose another --out"
         )
     loaded = checkpoint.load(arguments.checkpoint)
+    if arguments.tasks:
+        loaded = loaded.with_tasks(arguments.tasks)
     network, info, share = loaded.build(), dict(loaded.info), arguments.logit_adjustment
     if share:
         if ADJUSTED in info:

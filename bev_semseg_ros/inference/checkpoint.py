@@ -13,8 +13,8 @@ import json
 import os
 import pickle
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,37 @@ class Checkpoint:
                 f"{len(wrong) - 1} more are missing, unknown or of another shape"
             )
         network.load_state_dict(self.weights, strict=False)
+
+    def with_tasks(self, names: Collection[str]) -> Checkpoint:
+        """Return the network without its other tasks, and without the training state.
+
+        Args:
+            names: tasks to keep.
+
+        Raises:
+            ValueError: no name is given, or the network has no task with a name.
+        """
+        present = self.config.model.tasks
+        if unknown := [name for name in names if name not in present]:
+            raise ValueError(
+                f"{self.path}: has no task {unknown[0]}; its tasks are {', '.join(present)}"
+            )
+        kept = tuple(name for name in present if name in names)
+        trained = tuple(name for name in self.config.training.tasks if name in kept)
+        config = replace(
+            self.config,
+            model=replace(self.config.model, tasks=kept),
+            training=replace(self.config.training, tasks=trained),
+        )
+        label_sets = {name: each for name, each in self.label_sets.items() if name in kept}
+        needed = build_network(config, label_sets).used_weights()
+        weights = {key: value for key, value in self.weights.items() if key in needed}
+        info = dict(self.info)
+        if "tasks" in info:
+            info["tasks"] = [name for name in info["tasks"] if name in kept]
+        return replace(
+            self, config=config, label_sets=label_sets, weights=weights, info=info, training=None
+        )
 
     def training_state(self) -> dict[str, Any]:
         """Return the state from which the run can resume.

@@ -256,6 +256,27 @@ def test_an_exported_checkpoint_holds_the_network_and_no_training_state(tmp_path
         checkpoint.load(tmp_path / "small.pt").training_state()
 
 
+def test_export_keeps_the_tasks_that_are_asked_for(tmp_path: Path, capsys) -> None:
+    tasks = ("detection", "segmentation", "bev_segmentation")
+    config = replace(TINY, model=replace(TINY.model, tasks=tasks))
+    network = build_network(config)
+    run, small = tmp_path / "run.pt", tmp_path / "small.pt"
+    checkpoint.save(run, network, config, {"tasks": list(tasks)}, training={"step": 3})
+    command = ["export", "--checkpoint", str(run), "--out", str(small), "--tasks"]
+
+    assert main([*command, "segmentation", "detection"]) == 0
+    kept = checkpoint.load(small)
+    assert kept.config.model.tasks == ("detection", "segmentation")
+    assert kept.label_sets.keys() == {"detection", "segmentation"}
+    assert kept.info["tasks"] == ["detection", "segmentation"]
+    whole = network.state_dict()
+    for key, value in kept.build().used_weights().items():
+        assert torch.allclose(value, whole[key], atol=1e-3, rtol=1e-3)
+
+    assert main([*command, "detection", "depth"]) == 2
+    assert "has no task depth; its tasks are detection, segm" in capsys.readouterr().err
+
+
 def test_logits_can_be_adjusted_only_once(tmp_path: Path, capsys) -> None:
     counts = [10**6] * 12 + [10]
     checkpoint.save(tmp_path / "run.pt", build_network(TINY), TINY, {"class_pixels": counts})
