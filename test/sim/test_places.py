@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,17 @@ def test_corners_of_a_junction_are_round(seed):
             height, found = highest(street, surfaces, s, t)
             assert found == label
             assert height == pytest.approx(street.point(s, t)[2], abs=0.03)
+
+
+def test_the_tip_of_every_corner_is_a_number():
+    """Rounding made one corner in two thousand not a number, and with it a part of the pavement."""
+    street, _ = draw("junction", 0)
+    side, crossing = street.side(1.0), street.crossing
+    assert crossing is not None
+    for radius in np.random.default_rng(0).uniform(0.5, 1.0, 20_000):
+        corner = replace(crossing, radius=float(radius), signs=(1, -1))
+        kerb = corner.corner_distance(np.array([corner.end, corner.end + 0.1]), side)
+        assert np.isfinite(kerb).all()
 
 
 def test_lanes_of_side_roads_are_on_the_right():

@@ -109,7 +109,8 @@ class Crossing:
         radius = self.corner_radius(side)
         gap = np.maximum(np.abs(np.asarray(s) - self.station) - self.half_width, 0.0)
         inside = np.clip(radius - gap, 0.0, radius)
-        return side.kerb_start + radius - np.sqrt(radius**2 - inside**2)
+        # radius**2 - inside**2 may be negative by rounding.
+        return side.kerb_start + radius - np.sqrt((radius - inside) * (radius + inside))
 
     def is_on_road(self, s: float, distance: float, side: Side) -> bool:
         """Return whether a point beside the carriageway is on the side road or in its mouth.
