@@ -11,8 +11,8 @@ from bev_semseg_ros.cli.arguments import add_cameras_argument
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg check-data`."""
     parser.description = (
-        "Read every frame of a data set and say what is wrong and what to do. A fault would make "
-        "the training learn something wrong; a warning is a frame that lacks something. Exit "
+        "Read every frame of a data set and say what is wrong and what to do. A fault would spoil "
+        "the training; a warning is worth a look, such as a frame that lacks something. Exit "
         "status: 0 without faults (there may be warnings), 1 with faults, 2 for wrong arguments or "
         "a path that is not a data set."
     )

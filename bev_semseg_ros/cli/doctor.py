@@ -53,15 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frame of the vehicle in TF (default: base_footprint, base_link, or the frame that "
         "the lidar is mounted on according to /tf_static)",
     )
-    for kind, topic in (("lidars", "/NAME/points"), ("cameras", "/NAME/image")):
+    for kind, topic in (("lidar", "/NAME/points"), ("camera", "/NAME/image")):
         parser.add_argument(
-            f"--{kind}",
+            f"--{kind}s",
             nargs="+",
             metavar="NAME",
             default=[],
-            help=f"names of the {kind}, as in the node's parameter {kind}; their topics are "
+            help=f"names of the {kind}s, as in the node's parameter {kind}s; their topics are "
             f"{topic} (default: the names in the calibration, if a topic begins with one of them; "
-            f"otherwise a single one of the {kind}, without a name)",
+            f"otherwise one {kind} without a name)",
         )
     for option in TOPIC_OPTIONS:
         parser.add_argument(

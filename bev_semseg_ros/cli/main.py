@@ -19,7 +19,7 @@ COMMANDS = {
     "check-data": "check a data set before it is used, and say what is wrong",
     "statistics": "compare data sets on an HTML page: points, objects, sizes, pixels, pictures",
     "visualize": "draw ground truth and predictions as pictures",
-    "bag": "write frames as a ROS 2 bag",
+    "bag": "write the frames of a data set as a ROS 2 bag",
     "play": "publish a bag with its recorded timing",
     "doctor": "check a bag or live topics, and say what to do",
     "node": "run the perception node",

@@ -7,6 +7,7 @@ import argparse
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg node`."""
+    parser.usage = "%(prog)s [-h] [--ros-args ...]"
     parser.description = (
         "Run the perception node. All arguments go to ROS, such as --ros-args --params-file FILE."
     )

@@ -10,8 +10,8 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg play`."""
     parser.description = (
-        "Publish a rosbag2 (mcap or sqlite3) with its recorded timing, once subscribers have been "
-        "matched. The last line of the output summarises in JSON what was sent."
+        "Publish a rosbag2 (mcap or sqlite3) with its recorded timing, once its topics have "
+        "subscribers. The last line of the output summarises in JSON what was sent."
     )
     parser.add_argument("bag", metavar="BAG", help="folder of the bag, or a recorded file")
     parser.add_argument(

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bev",
         action="store_true",
         help="draw the classes of the bird's-eye view even if the checkpoint has no task for them: "
-        "its masks are lifted, as the node does for the bev topics",
+        "they are then derived from its masks, as on the bev topics of the node",
     )
 
 

@@ -152,11 +152,12 @@ def test_a_wrong_checkpoint_is_named_before_the_frames_of_a_fixed_set_are_compar
     assert "nowhere.pt: no such checkpoint" in error and "nothing was compared" not in error
 
 
-def test_the_help_of_the_node_names_its_exit_codes(capsys):
+def test_the_help_of_the_node_names_its_arguments_and_exit_codes(capsys):
     from bev_semseg_ros.ros.node.shutdown import EXIT_CODES
 
     assert main(["node", "--help"]) == 0
     text = capsys.readouterr().out
+    assert text.startswith("usage: bev-semseg node [-h] [--ros-args ...]\n")
     assert all(f"{code}  {meaning}" in text for code, meaning in EXIT_CODES.items())
 
 
