@@ -57,8 +57,8 @@ steps show what a part adds to a good network:
 - `camera_encoder`: the same without the neck
 
 Nothing of the shipped fusion is taken, because that would favour the fusion that was shipped.
-All rows but those of [Necks](#necks) start from `lidar`, and most of those that use images also from
-`camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are tested
+All rows but those of [Necks](#necks) start from `lidar`, and most of those that use images also
+from `camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are tested
 with images alone. Point encoders start from [another training](training.md#classify-points). The
 row `bev_lifted` has no training, but uses the network of the row `projective`.
 
@@ -78,9 +78,10 @@ on the same simulated scenes.
 
 `-` stands for a figure that the row does not have.
 
-The tables of differences give `row` minus `against`, as the mean over the seeds. The brackets give
-the 95 % interval of this mean, from a bootstrap over the test scenes. Each resample has the same
-scenes for both rows.
+The tables of differences give `row` minus `against`, as the mean over the seeds that both rows
+have. It can deviate from the difference of the two figures, because each figure is the mean over
+all seeds of its row. The brackets give the 95 % interval of the mean, from a bootstrap over the
+test scenes. Each resample has the same scenes for both rows.
 """  # noqa: E501
 
 
