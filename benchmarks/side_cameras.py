@@ -3,7 +3,7 @@ r"""Measure how much the images of the side cameras improve the boxes that only 
 usage: python benchmarks/side_cameras.py DATA --with C --without C [--limit N] [--json OUT]
 
 DATA is a data set of several cameras, the reference camera first. These commands gave the figures
-of docs/training.md:
+of docs/training.md. docs/several_sensors.md says how to get former.pt, the weights of version 0.1.
 
     bev-semseg synth TRAIN --rig a2d2_3 --scenes 600 --frames 1 --seed 920000
     bev-semseg synth VAL --rig a2d2_3 --scenes 250 --frames 1 --seed 910000
@@ -12,9 +12,9 @@ of docs/training.md:
     find FRONT -path '*front_right/*' -name '*.png' -delete
     SETTINGS="training.learning_rate=1.0e-3 training.max_steps=110
         training.frozen_trunk_blocks=5 augmentation.image_zoom_max=1.3"
-    bev-semseg train --config config/synthetic.yaml --init weights/bev_semseg.pt --cameras all \
+    bev-semseg train --config config/synthetic.yaml --init former.pt --cameras all \
         --data TRAIN --out runs/with/run --set $SETTINGS
-    bev-semseg train --config config/synthetic.yaml --init weights/bev_semseg.pt --cameras all \
+    bev-semseg train --config config/synthetic.yaml --init former.pt --cameras all \
         --data FRONT --out runs/without/run --set $SETTINGS
     python benchmarks/side_cameras.py VAL --with runs/with/run/checkpoint.pt \
         --without runs/without/run/checkpoint.pt
