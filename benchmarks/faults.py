@@ -212,7 +212,7 @@ def main() -> None:
     text = (
         f"{setting}; network {proof.network_ms:.0f} ms per frame, input at 10 Hz. "
         f"Slowest recovery: {slowest:.0f} ms. After all faults, SIGINT ended the node in "
-        f"{seconds:.1f} s and left {files} files in /dev/shm and {processes} processes.\n\n"
+        f"{seconds:.1f} s. Left over: files in /dev/shm: {files}, processes: {processes}.\n\n"
         + table(HEAD, map(row, proof.outcomes))
     )
     write(
