@@ -58,9 +58,10 @@ steps show what a part adds to a good network:
 
 Nothing of the shipped fusion is taken, because that would favour the fusion that was shipped.
 All rows but those of [Necks](#necks) start from `lidar`, and most of those that use images also
-from `camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are tested
-with images alone. Point encoders start from [another training](training.md#classify-points). The
-row `bev_lifted` has no training, but uses the network of the row `projective`.
+from `camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are
+tested with images alone. Point encoders start from [another
+training](training.md#classify-points). The row `bev_lifted` has no training, but uses the network
+of the row `projective`.
 
 All rows are trained with the same number of samples, from the same frames. All of them are tested
 on the same simulated scenes.
