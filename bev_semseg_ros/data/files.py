@@ -22,7 +22,7 @@ MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exac
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_HEADER_BYTES = 24  # up to and including the width and the height
-_PNG_COLOR_TYPE = 25  # offset of the colour type
+_PNG_BIT_DEPTH, _PNG_COLOR_TYPE = 24, 25  # offsets of the bits per channel and the colour type
 _PNG_PALETTE = 3  # colour type of images whose pixels are indices into a palette
 # Markers of JPEG segments (ITU-T T.81, table B.1): frame headers, and segments without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -82,6 +82,12 @@ def read_gray(path: Path) -> np.ndarray:
         raise ValueError(
             f"{path}: expected a PNG of one 8-bit channel, got one with a palette; write the "
             "numbers without it: PIL.Image.fromarray(np.array(PIL.Image.open(path))).save(path)"
+        )
+    if data[_PNG_BIT_DEPTH] < 8:
+        raise ValueError(
+            f"{path}: expected a PNG of one 8-bit channel, got {data[_PNG_BIT_DEPTH]} bit per "
+            "pixel, which programs scale up to 255; write the class numbers with 8 bit: "
+            "PIL.Image.fromarray(numbers.astype(np.uint8)).save(path)"
         )
     if image.ndim != 2 or image.dtype != np.uint8:
         raise ValueError(

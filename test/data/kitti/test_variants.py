@@ -68,6 +68,17 @@ def test_a_mask_with_a_palette_is_refused_with_the_remedy(root):
     assert (open_dataset(root)[1][1].mask == 1).all()
 
 
+def test_a_mask_of_one_bit_is_refused_instead_of_ignoring_its_second_class(root):
+    pillow = pytest.importorskip("PIL.Image")
+    file = root / "training" / "semantic" / "000001.png"
+    numbers = np.arange(32 * 64).reshape(32, 64) % 2 == 1
+    pillow.fromarray(numbers).save(file)
+    with pytest.raises(ValueError, match=r"000001.png: .* got 1 bit per pixel.* with 8 bit"):
+        open_dataset(root)[1]
+    pillow.fromarray(numbers.astype(np.uint8)).save(file)  # as the message says
+    np.testing.assert_array_equal(open_dataset(root)[1][1].mask, numbers)
+
+
 def test_hidden_files_of_macos_are_not_read_as_frames(root):
     for file in [file for file in (root / "training").rglob("*.*") if file.is_file()]:
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
