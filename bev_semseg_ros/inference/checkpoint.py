@@ -9,6 +9,7 @@ code.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pickle
@@ -160,6 +161,7 @@ def save(
 
     Raises:
         ValueError: a weight is not finite, or with `half` too large for float16.
+        OSError: the file cannot be written; the message names it.
     """
     label_sets = {task.name: task.labels for task in network.tasks if task.labels is not None}
     weights = {key: _stored(key, value, half) for key, value in network.used_weights().items()}
@@ -174,7 +176,11 @@ def write(
     info: Mapping[str, Any],
     training: dict[str, Any] | None = None,
 ) -> None:
-    """Write the parts of a checkpoint unchanged and atomically. See `save`."""
+    """Write the parts of a checkpoint unchanged and atomically. See `save`.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
     content = {
         "format": FORMAT,
         "config": configuration.to_dict(config),
@@ -190,9 +196,16 @@ def write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    packed = io.BytesIO()  # on a full disk, torch.save raises an error that does not say so
+    torch.save(content, packed)
     try:
-        torch.save(content, partial)
+        partial.write_bytes(packed.getbuffer())
         partial.replace(path)
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror}); check the folder's permissions and "
+            "space. An earlier file of this name is unchanged"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import resource
 import zipfile
 from dataclasses import replace
 
@@ -258,4 +259,17 @@ def test_a_failed_save_leaves_the_old_checkpoint(network, tmp_path):
     checkpoint.save(path, network, CONFIG, {"epoch": 1})
     with pytest.raises((pickle.PicklingError, AttributeError)):
         checkpoint.save(path, network, CONFIG, {"epoch": 2}, training={"bad": lambda: None})
+    assert checkpoint.load(path).info == {"epoch": 1} and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_full_disk_is_named_and_leaves_the_old_checkpoint(network, tmp_path):
+    path = tmp_path / "a.pt"
+    checkpoint.save(path, network, CONFIG, {"epoch": 1})
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=r"a\.pt: cannot be written \(.*space"):
+            checkpoint.save(path, network, CONFIG, {"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert checkpoint.load(path).info == {"epoch": 1} and len(list(tmp_path.iterdir())) == 1
