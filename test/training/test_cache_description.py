@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from support.memory_dataset import SKY, TINY, RigDataset, TinyDataset
 from support.prepared_frames import cache_of
 
@@ -26,6 +28,17 @@ def test_the_description_samples_all_data_sets_if_there_are_too_many_frames(tmp_
     sizes = [list(shape[::-1]) for cache in (seen, blind) for shape in cache.image_shapes(0)]
     assert info["num_frames"] == 16 and info["image_sizes"] == sorted(sizes)
     assert 4 * 128 * 32 <= info["class_pixels"][SKY] < 16 * 128 * 32
+
+
+def test_classes_are_counted_in_labelled_frames_however_few_they_are(tmp_path):
+    class RarelyLabelled(TinyDataset):
+        def __getitem__(self, index):
+            frame, annotation = super().__getitem__(index)
+            return frame, annotation if index % 4 == 3 else replace(annotation, masks={})
+
+    cache = cache_of(RarelyLabelled(16), tmp_path / "cache")
+    info = describe([cache], build_tasks(TINY), limit=4)  # every fourth frame, from the first
+    assert info["class_pixels"][SKY] == 4 * 128 * 32
 
 
 def test_the_description_counts_the_points_of_each_lidar_and_the_masks_of_all_cameras(tmp_path):
