@@ -144,6 +144,10 @@ class Trainer:
         """Train until the schedule ends.
 
         The checkpoint is written after every epoch and every `training.checkpoint_minutes`.
+
+        Raises:
+            ValueError: the GPU's memory is too small for a batch.
+            FloatingPointError: see `train_step`.
         """
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -157,6 +161,8 @@ class Trainer:
             Progress(f"training {self.config.name}", total, unit) as progress,
         ):
             progress.start_at(self.progress * total)
+            if self.metrics and self.batch == 0 and self.metrics[-1]["validation"] is None:
+                self._score_epoch(board)  # the run was interrupted during this
             while self.progress < 1:
                 self._run_epoch(board, progress, total)
 
@@ -165,7 +171,13 @@ class Trainer:
         next_save = before + self.config.training.checkpoint_minutes
         self.network.train()
         for batch in self.loader.batches(self.epoch, self.batch):
-            losses = self.train_step(batch)
+            try:
+                losses = self.train_step(batch)
+            except torch.OutOfMemoryError as error:
+                raise ValueError(
+                    f"training.batch_size: {self.config.training.batch_size} frames need more "
+                    "memory than the GPU has free; lower it, or choose a smaller training.crop"
+                ) from error
             self.batch += 1
             self.minutes = before + (time.monotonic() - started) / 60
             self.losses.add(losses)
@@ -231,6 +243,11 @@ class Trainer:
         }
         self.metrics.append(entry)
         self.save()
+        self._score_epoch(board)
+
+    def _score_epoch(self, board: SummaryWriter) -> None:
+        """Evaluate the network at the end of an epoch, if wanted, and write metrics.json."""
+        entry = self.metrics[-1]
         if self.validation is not None:
             entry["validation"] = self._validate()
             for name, value in entry["validation"].items():

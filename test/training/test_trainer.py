@@ -195,6 +195,27 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_ends_where_an_uninterrupted_one
         torch.testing.assert_close(resumed.network.state_dict()[key], value, msg=key)
 
 
+def test_a_run_resumed_after_an_interrupted_validation_has_the_scores_of_every_epoch(
+    cache, tmp_path
+):
+    class Unreadable(TinyDataset):
+        def __getitem__(self, index):
+            raise KeyboardInterrupt
+
+    config = with_training(epochs=1, validation_frames=1)
+    broken = begun(config, cache, tmp_path)
+    broken.validation = Unreadable()
+    with pytest.raises(KeyboardInterrupt):
+        broken.run()
+    resumed = training(config, cache, tmp_path)
+    resumed.validation = TinyDataset()
+    resumed.resume(checkpoint.load(resumed.path))
+    resumed.run()
+    (entry,) = json.loads((tmp_path / "metrics.json").read_text())["epochs"]
+    assert entry["loss"] and entry["validation"]["miou"] is not None
+    assert json.loads(checkpoint.load(resumed.path).training_state()["metrics"]) == [entry]
+
+
 def test_the_curves_of_a_resumed_run_have_each_step_once(cache, tmp_path, monkeypatch):
     class Interrupted(Loader):
         def batches(self, epoch, first=0):
@@ -301,6 +322,16 @@ def test_a_loss_that_is_not_finite_stops_training_and_names_step_and_frames(cach
     with torch.no_grad():
         run.network.bev.heads.detection.heatmap.bias.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"step 0.*heatmap nan.*frame\d"):
+        run.run()
+
+
+def test_a_gpu_with_too_little_memory_is_reported_with_the_settings_to_lower(cache, tmp_path):
+    def fail(*_):  # as torch does on a GPU
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    run = begun(with_training(batch_size=2), cache, tmp_path)
+    run.network.register_forward_pre_hook(fail)
+    with pytest.raises(ValueError, match=r"training\.batch_size: 2 frames.*GPU.*training\.crop"):
         run.run()
 
 
