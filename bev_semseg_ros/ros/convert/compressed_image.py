@@ -17,6 +17,7 @@ from bev_semseg_ros.file_signatures import JPEG, PNG
 from bev_semseg_ros.ros.convert.encodings import (
     ENCODINGS,
     TO_8_BITS,
+    Encoding,
     canonical_name,
     find_encoding,
     refuse_depth,
@@ -28,6 +29,8 @@ SUFFIX = "/compressed"  # image_transport appends it to the raw topic
 
 _COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16")
 _GRAY_PNG = 0  # color type of a PNG
+# What image_transport names as the encoding of the compressed picture if it has converted it.
+_CONVERTED = ("compressed mono", "compressed rgb", "compressed bgr")
 
 
 def decode_picture(message: Any, note: Note = ignore) -> np.ndarray:
@@ -62,16 +65,22 @@ def decode_compressed(message: Any, note: Note = ignore) -> np.ndarray:
         _check_depth(data, bits, has_encoding=name in ENCODINGS)
         if compression and name.startswith(("8u", "16u")):
             find_encoding(encoding, note)  # notes what it stands for
-        pixels = _decode(data, (width, height), bits, name)
+        mosaic = _mosaic(name, compression)
+        pixels = _decode(data, (width, height), bits, mosaic)
     except ValueError as error:
         raise ValueError(f"compressed image of format {message.format!r}: {error}") from None
+    if name in ENCODINGS and not name.startswith("mono") and "compressed mono" in compression:
+        note(
+            f"image_transport has removed the colours of {encoding}",
+            "let the camera's driver publish rgb8 or bgr8, and compress that",
+        )
     if bits == 16:
         check_brightness(pixels, note)
         pixels = cv2.convertScaleAbs(pixels, alpha=TO_8_BITS)
     # As in compressed_subscriber.cpp of image_transport_plugins: without "compressed bgr", the
     # channels were encoded as RGB.
     is_rgb = name in _COLOR_ENCODINGS and compression and "compressed bgr" not in compression
-    if is_rgb or _is_mosaic(name):
+    if is_rgb or mosaic is not None:
         return pixels
     return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
 
@@ -87,13 +96,20 @@ def _check_depth(data: bytes, bits: int, has_encoding: bool) -> None:
         )
 
 
-def _is_mosaic(name: str) -> bool:
-    return name in ENCODINGS and ENCODINGS[name].is_mosaic
+def _mosaic(name: str, compression: str) -> Encoding | None:
+    """Return the encoding of a picture that is a Bayer mosaic; None for any other picture.
+
+    image_transport compresses a mosaic as it is to PNG, and in ROS 1 also to JPEG. In ROS 2, it
+    converts a mosaic to grey first if it compresses to JPEG.
+    """
+    encoding = ENCODINGS.get(name)
+    is_mosaic = encoding is not None and encoding.is_mosaic
+    return encoding if is_mosaic and not any(each in compression for each in _CONVERTED) else None
 
 
-def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndarray:
+def _decode(data: bytes, size: tuple[int, int], bits: int, mosaic: Encoding | None) -> np.ndarray:
     """Return (H, W, 3) pixels in the channel order of OpenCV's decoder; for a mosaic, RGB."""
-    flags = cv2.IMREAD_GRAYSCALE if _is_mosaic(name) else cv2.IMREAD_COLOR
+    flags = cv2.IMREAD_COLOR if mosaic is None else cv2.IMREAD_GRAYSCALE
     flags |= cv2.IMREAD_IGNORE_ORIENTATION
     if bits == 16:
         flags |= cv2.IMREAD_ANYDEPTH
@@ -103,8 +119,9 @@ def _decode(data: bytes, size: tuple[int, int], bits: int, name: str) -> np.ndar
         pixels = None
     if pixels is None or pixels.shape[:2] != size[::-1]:
         raise ValueError(f"damaged data ({len(data)} bytes)")
-    conversion = ENCODINGS[name].conversion if _is_mosaic(name) else None
-    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
+    if mosaic is None or mosaic.conversion is None:
+        return pixels
+    return cv2.cvtColor(pixels, mosaic.conversion)
 
 
 def _header(data: bytes) -> tuple[int, int, int]:

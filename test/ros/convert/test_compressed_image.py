@@ -74,6 +74,25 @@ def test_a_bayer_mosaic_becomes_rgb():
     )
 
 
+@pytest.mark.parametrize("encoding", ["bayer_rggb8", "bayer_gbrg16", "yuv422_yuy2"])
+def test_a_jpeg_of_a_colour_camera_that_image_transport_made_grey_stays_grey_with_a_note(encoding):
+    notes = []
+    data = compressed(RGB[..., 0], "jpg", f"{encoding}; jpeg compressed mono8")
+    image = decode_compressed(data, lambda text, remedy: notes.append(text))
+    assert (image == image[..., :1]).all()
+    assert np.abs(image[..., 0].astype(int) - RGB[..., 0]).mean() < 5
+    assert notes == [f"image_transport has removed the colours of {encoding}"]
+
+
+@pytest.mark.parametrize(
+    "text", ["bayer_rggb8; jpeg compressed ", "bayer_rggb8; jpeg compressed bayer_rggb8"]
+)
+def test_a_jpeg_of_a_bayer_mosaic_becomes_rgb(text):
+    mosaic = np.tile(np.uint8([[200, 100], [100, 30]]), (8, 8))
+    image = decode_compressed(compressed(mosaic, "jpg", text)).astype(int)
+    assert np.abs(image[4:-4, 4:-4] - (200, 100, 30)).max() < 20
+
+
 WIDE = RGB.astype(np.uint16) * 257
 
 
