@@ -28,6 +28,7 @@ from bev_semseg_ros.ros.convert.message import Note, ignore
 SUFFIX = "/compressed"  # image_transport appends it to the raw topic
 
 _COLOR_ENCODINGS = ("rgb8", "bgr8", "rgba8", "bgra8", "rgb16", "bgr16", "rgba16", "bgra16")
+_VIDEO = (b"\0\0\0\1", b"\0\0\1")  # start of a unit of H.264 or H.265
 _GRAY_PNG = 0  # color type of a PNG
 # What image_transport names as the encoding of the compressed picture if it has converted it.
 _CONVERTED = ("compressed mono", "compressed rgb", "compressed bgr")
@@ -133,9 +134,14 @@ def _header(data: bytes) -> tuple[int, int, int]:
         return width, height, bits
     if data.startswith(JPEG):
         return _jpeg_header(data)
+    if data.startswith(_VIDEO):
+        raise ValueError(
+            "a part of a video (H.264 or H.265), no picture: decode the video, for instance with "
+            "isaac_ros_h264_decoder, and use the topic of the decoded images"
+        )
     raise ValueError(
-        "neither JPEG nor PNG; set the camera's image_transport to one of them, or image_transport "
-        "to raw"
+        "neither JPEG nor PNG: let image_transport compress to one of them (its parameter format), "
+        "or decode the images (`ros2 run image_transport republish`) and set image_transport to raw"
     )
 
 
