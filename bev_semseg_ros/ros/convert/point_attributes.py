@@ -1,14 +1,15 @@
 """Ring, time and unit of the points of a sensor_msgs/PointCloud2, whichever driver wrote them.
 
-| driver                         | ring            | time                                     |
-| ------------------------------ | --------------- | ---------------------------------------- |
-| ros-drivers/velodyne           | ring uint16     | time float32, s since the stamp          |
-| ouster-lidar/ouster-ros        | ring uint16     | t uint32, ns since the stamp             |
-| HesaiTechnology/HesaiLidar_ROS | ring uint16     | timestamp float64, s since 1970          |
-| RoboSense-LiDAR/rslidar_sdk    | ring uint16     | timestamp float64, s since 1970          |
-| Livox-SDK/livox_ros_driver2    | line uint8      | timestamp float64, ns since 1970         |
-| the same, its CustomPoint      | line uint8      | offset_time uint32, ns since the stamp   |
-| tier4/nebula, Autoware         | channel uint16  | time_stamp uint32, ns since the stamp    |
+| driver                         | ring            | time                                        |
+| ------------------------------ | --------------- | ------------------------------------------- |
+| ros-drivers/velodyne           | ring uint16     | time float32, s since the stamp             |
+| ouster-lidar/ouster-ros        | ring uint16     | t uint32, ns since the stamp                |
+| HesaiTechnology/HesaiLidar_ROS | ring uint16     | timestamp float64, s since 1970             |
+| RoboSense-LiDAR/rslidar_sdk    | ring uint16     | timestamp float64, s since 1970             |
+| Livox-SDK/livox_ros_driver2    | line uint8      | timestamp float64, ns since 1970            |
+| the same, its CustomPoint      | line uint8      | offset_time uint32, ns since the stamp      |
+| tier4/nebula, Autoware         | channel uint16  | time_stamp uint32, ns since the stamp       |
+| Luminar                        |                 | timestamp uint64 in uint8[8], ns since 1970 |
 
 Sources: velodyne_pointcloud/src/lib/rawdata.cpp, ouster_ros/src/point_cloud_compose.h,
 HesaiLidar_ROS_2.0/src/manager/source_driver_ros2.hpp, rslidar_sdk/src/source/
@@ -102,10 +103,12 @@ def _offsets(values: np.ndarray, name: str, stamp: int) -> np.ndarray:
         unit, offsets = "s since the stamp", values
     elif values.dtype == np.float64:
         unit, offsets = _offsets_of_doubles(values, stamp)
+    elif values.dtype in (np.uint64, np.int64):
+        unit, offsets = _offsets_of_long_integers(values, stamp)
     else:
         raise ValueError(
             f"field {name} is {values.dtype}, expected float32 (s since the stamp), uint32 (ns "
-            "since the stamp) or float64 (s or ns since 1970)"
+            "since the stamp), float64 (s or ns since 1970) or uint64 (ns since 1970)"
         )
     with np.errstate(over="ignore"):  # doubles beyond the range of float32
         offsets = offsets.astype(np.float32, copy=False)
@@ -142,3 +145,17 @@ def _offsets_of_doubles(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray
     offsets = values * (1.0 if unit == "s since 1970" else 1e-9) - stamp_seconds
     offsets[values == 0] = np.nan
     return unit, offsets
+
+
+def _offsets_of_long_integers(values: np.ndarray, stamp: int) -> tuple[str, np.ndarray]:
+    """Return the unit that brings the times closest to the stamp, and the offsets in seconds.
+
+    As with doubles, 0 is written for a point without a time if the times are since 1970.
+    """
+    nanoseconds = values.astype(np.int64)
+    middle = int(np.median(nanoseconds))
+    if stamp <= 0 or abs(middle) < abs(middle - stamp):
+        return "ns since the stamp", nanoseconds * 1e-9
+    offsets = (nanoseconds - stamp) * 1e-9
+    offsets[values == 0] = np.nan
+    return "ns since 1970", offsets

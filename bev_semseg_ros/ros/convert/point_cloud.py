@@ -13,8 +13,19 @@ import numpy as np
 
 from bev_semseg_ros.ros.convert.message import fill, find_step
 
-# sensor_msgs/PointField datatypes.
-POINT_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
+# Datatypes of sensor_msgs/PointField. PCL had those of 64 bits before ROS 2 did.
+POINT_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    8: "f8",
+    9: "i8",
+    10: "u8",
+}
 
 # Attribute of a point -> its number type in an encoded cloud.
 _ATTRIBUTE_TYPES = {"ring": "u2", "time": "f4", "unit": "u2"}
@@ -334,6 +345,8 @@ def _dtype(message: Any, names: Sequence[str], step: int) -> np.dtype:
         kind = POINT_TYPES.get(int(field.datatype))
         if kind is None:
             raise ValueError(f"field {field.name} has the unknown datatype {field.datatype}")
+        if kind == "u1" and field.count == 8:
+            kind = "u8"  # as Luminar writes it, because PointField had no datatype of 64 bits
         if int(field.offset) + int(kind[1]) > step:
             raise ValueError(
                 f"field {field.name} at offset {field.offset} ends beyond point_step {step}"

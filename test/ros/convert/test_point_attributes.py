@@ -163,8 +163,21 @@ def test_simulated_time_counts_from_zero():
         np.testing.assert_allclose(attributes["time"], OFFSETS, atol=1e-6)
 
 
-def with_field(name: str, kind: str, values: np.ndarray) -> PointCloud2:
-    return cloud({**dict.fromkeys(PLAIN, ZEROS), name: values}, {**PLAIN, name: kind})
+@pytest.mark.parametrize(("datatype", "count"), [(9, 1), (10, 1), (2, 8)])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_times_of_64_bits_are_read_as_nanoseconds(datatype, count, order):
+    """PCL numbers these types 9 and 10. Luminar describes them as 8 fields of uint8."""
+    whole = STAMP + NANOSECONDS.astype(np.int64)
+    whole[1] = 0  # no time
+    for times, expected in ((whole, [0, np.nan, *OFFSETS[2:]]), (NANOSECONDS, OFFSETS)):
+        message = with_field("timestamp", "u8", times, order)
+        message.fields[-1].datatype, message.fields[-1].count = datatype, count
+        attributes = decode_point_attributes(message, STAMP)
+        np.testing.assert_allclose(attributes["time"], expected, atol=1e-8)
+
+
+def with_field(name: str, kind: str, values: np.ndarray, order: str = "<") -> PointCloud2:
+    return cloud({**dict.fromkeys(PLAIN, ZEROS), name: values}, {**PLAIN, name: kind}, order)
 
 
 @pytest.mark.parametrize(
