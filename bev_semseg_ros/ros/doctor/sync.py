@@ -122,19 +122,36 @@ def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnos
     if abs(clock_offset) > LONGEST_DELAY or matches_by_arrival_alone:
         _add_clocks(clock_offset, text, pair, diagnosis)
         return
-    _add_share(share, offsets, text, pair, diagnosis)
+    share_of_others = _share_within_slop(_nearest(images, clouds)[1])
+    _add_share(share, share_of_others, offsets, text, pair, diagnosis)
     is_pair = np.abs(offsets) <= diagnosis.parameters.get("slop", DEFAULTS.slop)
     later = (images_came[nearest] - clouds_came)[is_pair] / 1e9
     _check_wait(later, clock_offset, pair, diagnosis)
 
 
 def _add_share(
-    share: float, offsets: np.ndarray, text: str, pair: _Pair, diagnosis: Diagnosis
+    share: float,
+    share_of_others: float,
+    offsets: np.ndarray,
+    text: str,
+    pair: _Pair,
+    diagnosis: Diagnosis,
 ) -> None:
-    """Report how many messages of the reference have a partner from the other sensor."""
+    """Report how many messages of the reference have a partner from the other sensor.
+
+    Args:
+        share: Fraction of the messages of the reference that have a partner within slop.
+        share_of_others: Fraction of the messages of the other sensor that have one. If nearly all
+            have one, the stamps match, and the other sensor only has fewer messages.
+        offsets: (N,) offset of the partner of each message of the reference, seconds.
+        text: What the stamps show.
+        pair: The two sensors.
+        diagnosis: Gets the finding.
+    """
     item = pair.item("sync")
     slop = float(f"{1.2 * np.percentile(np.abs(offsets), 95):.2g}")
-    if share < POOR_SHARE and slop <= LONGEST_DELAY:
+    is_rarer = share_of_others >= GOOD_SHARE
+    if share < POOR_SHARE and slop <= LONGEST_DELAY and not is_rarer:
         slop = diagnosis.raise_parameter("slop", slop)
         remedy = f"synchronise the sensors (trigger, PTP), or raise slop to {slop:g} s"
         diagnosis.add(item, "fault", text, remedy)
@@ -142,9 +159,10 @@ def _add_share(
         without = f"without {pair.an_other}" + ("" if pair.sensor.prefix else " (lidar_only)")
         remedy = (
             f"the node sees the other {pair.references} {without}: see whether {pair.others} are "
-            "lost"
+            "lost" + (" or come too rarely" if is_rarer else "")
         )
-        diagnosis.add(item, "fault" if share < POOR_SHARE else "warning", text, remedy)
+        is_fault = share < POOR_SHARE and not is_rarer
+        diagnosis.add(item, "fault" if is_fault else "warning", text, remedy)
     else:
         diagnosis.add(item, "ok", text)
 

@@ -65,3 +65,33 @@ def test_a_single_zero_stamp_is_a_warning_and_not_a_fault(zeros, level):
     (finding,) = diagnosis.findings
     assert finding.level == level
     assert f"{zeros} of 24 stamps are zero; the node drops these messages" in finding.text
+
+
+def heard(camera_period: int, camera_stamp: int) -> Diagnosis:
+    """Listen to a lidar with 20 clouds per second and a camera, for four seconds.
+
+    Args:
+        camera_period: Time from image to image, ms.
+        camera_stamp: Stamp of the first image relative to that of the first cloud, ms.
+    """
+    streams = {
+        "points": Stream("points", "/points", "sensor_msgs/msg/PointCloud2"),
+        "image": Stream("image", "/image", "sensor_msgs/msg/Image"),
+    }
+    for name, period, first in (("points", 50, 0), ("image", camera_period, camera_stamp)):
+        for time in range(first, 4000, period):
+            streams[name].stamps.append(NOW + time * MS)
+            streams[name].arrivals.append(NOW + (time + 10) * MS)
+    diagnosis = Diagnosis("live topics")
+    check_all_sync(Observation("live topics", 4.0, is_live=True, streams=streams), diagnosis)
+    return diagnosis
+
+
+@pytest.mark.parametrize(("camera_period", "camera_stamp"), [(200, 3), (333, 20)])
+def test_a_camera_that_is_slower_than_the_lidar_needs_no_greater_slop(camera_period, camera_stamp):
+    """With a greater slop, the node would pair clouds with images of other moments."""
+    diagnosis = heard(camera_period, camera_stamp)
+    assert diagnosis.parameters == {}
+    (finding,) = (each for each in diagnosis.findings if each.item == "sync")
+    assert finding.level == "warning"
+    assert finding.remedy.endswith("see whether images are lost or come too rarely")
