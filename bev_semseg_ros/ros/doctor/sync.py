@@ -89,14 +89,12 @@ def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnos
     A sensor that delivers later than the other looks like one whose clock is slow. Stamps that
     match are trusted, unless the arrivals contradict them by more than LONGEST_DELAY.
     """
-    clouds, images = np.array(reference.stamps, np.int64), np.array(other.stamps, np.int64)
+    (clouds, clouds_came), (images, images_came) = _stamped(reference), _stamped(other)
     stands_still = any(
         np.count_nonzero(np.diff(each) == 0) > POOR_SHARE * len(each) for each in (clouds, images)
     )
-    if (clouds <= 0).any() or (images <= 0).any() or stands_still:
+    if not len(clouds) or not len(images) or stands_still:
         return  # check_stamps has reported it, and such stamps say nothing about the clocks
-    clouds_came = np.array(reference.arrivals, np.int64)
-    images_came = np.array(other.arrivals, np.int64)
     clouds, images = _unrolled(clouds, clouds_came, images, images_came)
     nearest, offsets = _nearest(clouds, images)
     share = _share_within_slop(offsets)
@@ -127,6 +125,12 @@ def check_sync(reference: Stream, other: Stream, pair: _Pair, diagnosis: Diagnos
     is_pair = np.abs(offsets) <= diagnosis.parameters.get("slop", DEFAULTS.slop)
     later = (images_came[nearest] - clouds_came)[is_pair] / 1e9
     _check_wait(later, clock_offset, pair, diagnosis)
+
+
+def _stamped(stream: Stream) -> tuple[np.ndarray, np.ndarray]:
+    """Return stamps and arrivals (N,) of messages that have a stamp, integer nanoseconds."""
+    stamps, arrivals = np.array(stream.stamps, np.int64), np.array(stream.arrivals, np.int64)
+    return stamps[stamps > 0], arrivals[stamps > 0]
 
 
 def _add_share(

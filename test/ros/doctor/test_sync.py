@@ -95,3 +95,20 @@ def test_a_camera_that_is_slower_than_the_lidar_needs_no_greater_slop(camera_per
     (finding,) = (each for each in diagnosis.findings if each.item == "sync")
     assert finding.level == "warning"
     assert finding.remedy.endswith("see whether images are lost or come too rarely")
+
+
+def test_a_clock_that_starts_at_zero_does_not_hide_whether_the_stamps_match():
+    """The first message of a simulation has the stamp 0, which the node drops."""
+    streams = {
+        "points": Stream("points", "/points", "sensor_msgs/msg/PointCloud2"),
+        "image": Stream("image", "/image", "sensor_msgs/msg/Image"),
+    }
+    for stream in streams.values():
+        stream.stamps = [number * 100 * MS for number in range(50)]
+        stream.arrivals = [NOW + stamp for stamp in stream.stamps]
+    diagnosis = Diagnosis("live topics")
+    check_all_sync(Observation("live topics", 5.0, is_live=True, streams=streams), diagnosis)
+    assert [(each.item, each.level) for each in diagnosis.findings] == [
+        ("sync", "ok"),
+        ("wait", "ok"),
+    ]
