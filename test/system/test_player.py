@@ -184,6 +184,28 @@ def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
     assert player.wait_for_subscribers(10, "/car/wanted")
 
 
+def test_what_the_node_publishes_itself_is_not_played(tmp_path, peer, make_node):
+    """Otherwise, RViz would show the boxes of an earlier run among the new ones."""
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import Image
+
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    topics = ("/car/wanted/color", "/car/wanted/raw", "/recorded/image")
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        for topic in topics:
+            connection = writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=typestore)
+            writer.write(connection, START, serialize_message(Image(width=1)))
+    player = Player(make_node("player"), tmp_path / "bag")
+    wanted = make_node("wanted", start_parameter_services=False)
+    subscribe(wanted)
+    wanted.create_publisher(Image, "/car/wanted/color", 1)
+    assert player.wait_for_subscribers(10, "/car/wanted")
+    player.leave_out_topics_of("/car/wanted")
+    player.play()
+    assert player.sent.keys() == set(topics[1:])
+    assert "/car/wanted publishes it itself" in str(player.remarks[-1])
+
+
 def test_the_player_does_not_play_to_an_inactive_node_that_only_listens_to_tf(tmp_path, make_node):
     from geometry_msgs.msg import TransformStamped
 

@@ -15,7 +15,7 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidTopicNameException
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.signals import uninstall_signal_handlers
 
 from bev_semseg_ros.ros.bag.handshake import Handshake
@@ -186,6 +186,26 @@ class Player:
                     return True
         return False
 
+    def leave_out_topics_of(self, name: str) -> None:
+        """Leave out what a node publishes itself, such as boxes that an earlier run recorded.
+
+        This concerns only topics below the name of the node, because several nodes may publish on
+        others, such as /diagnostics.
+
+        Args:
+            name: The node, with its namespace.
+        """
+        namespace, _, own = name.rpartition("/")
+        with suppress(NodeNameNonExistentError):
+            found = self._node.get_publisher_names_and_types_by_node(own, namespace or "/")
+            published = {topic for topic, _ in found if topic.startswith(f"{name}/")}
+            for topic in [each for each in self._played if each.name in published]:
+                self._played.remove(topic)
+                self._node.destroy_publisher(self._publishers.pop(topic.name))
+                if topic.name in self._sensor_topics:
+                    self._sensor_topics.remove(topic.name)
+                self._skip(topic, f"{name} publishes it itself")
+
     def play(self, rate: float = 1.0, log: IO[str] | None = None) -> None:
         """Publish the bag once.
 
@@ -308,6 +328,9 @@ def play(
                 if not listener:
                     who = "nobody has subscribed"
                 node.get_logger().warning(f"{who} within {wait:g} s; playing anyway")
+            if is_matched and listener:
+                player.leave_out_topics_of(listener)
+                told = _warn(node, player.remarks, told)
             start = time.monotonic()
             with open(log, "w") if log else nullcontext() as file:
                 player.play(rate, file)
