@@ -1,11 +1,11 @@
 """Measure the time of the network block by block, in bf16 and in float32.
 
     python benchmarks/network.py [--checkpoint C] [--engine auto|torch|openvino] [--threads N]
-                                 [--cameras N] [--json OUT]
+                                 [--cameras N] [--points N] [--json OUT]
 
 Beside each time is its floor: the time that the arithmetic of the block would take at the
-convolution rate of this machine. The input is an image of 640x400 for each camera and 20,000
-points. Without a checkpoint, the weights are random, and the grid is 57.6 m wide with cells of
+convolution rate of this machine. The input is an image of 640x400 for each camera and 20,000 points
+(--points). Without a checkpoint, the weights are random, and the grid is 57.6 m wide with cells of
 0.2 m.
 
 Blocks are compiled and timed alone. They therefore include the cost of their inputs and outputs and
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import Camera
+from bev_semseg_ros.frame import Camera, Rays
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.choices import PRECISIONS, choose_engine, cpu_flags
@@ -61,7 +61,7 @@ FLAGS = (
     "avx512_fp16",
 )
 IMAGE_SIZE = (640, 400)
-NUM_POINTS = 20_000
+LIDAR_POSITION = np.array([0, 0, 1.7], np.float32)  # in the ego frame, metres
 
 
 class Listed(nn.Module):
@@ -83,6 +83,7 @@ def main() -> None:
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cameras", type=int, default=1, help="number of cameras (default: 1)")
+    parser.add_argument("--points", type=int, default=20_000, help="default: %(default)s")
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
@@ -93,7 +94,7 @@ def main() -> None:
     else:
         config = Config()
         network = build_network(config)
-    sample = street_like_sample(config, arguments.cameras)
+    sample = street_like_sample(config, arguments.cameras, arguments.points)
     result = measure(
         network.eval(), config, sample, arguments.engine, arguments.threads, arguments.runs
     )
@@ -103,20 +104,20 @@ def main() -> None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
-def street_like_sample(config: Config, cameras: int = 1) -> Sample:
+def street_like_sample(config: Config, cameras: int, num_points: int) -> Sample:
     """Make images of blobs and points as dense as those of a lidar (half of them within 12 m).
 
     Each camera looks 50 degrees further to the left than the one before.
     """
     rng = np.random.default_rng(0)
-    angle = rng.uniform(-0.7, 0.7, 2 * NUM_POINTS)
-    distance = np.minimum(4 + rng.exponential(12, 2 * NUM_POINTS), 60)
+    angle = rng.uniform(-0.7, 0.7, 2 * num_points)
+    distance = np.minimum(4 + rng.exponential(12, 2 * num_points), 60)
     points = np.stack(
         [
             distance * np.cos(angle),
             distance * np.sin(angle),
-            rng.uniform(0, 2.5, 2 * NUM_POINTS),
-            rng.random(2 * NUM_POINTS),
+            rng.uniform(0, 2.5, 2 * num_points),
+            rng.random(2 * num_points),
         ],
         1,
     ).astype(np.float32)
@@ -133,7 +134,10 @@ def street_like_sample(config: Config, cameras: int = 1) -> Sample:
         turn = transform(rotation_z(np.radians(-50 * number)))
         camera = Camera(matrix, IMAGE_SIZE, camera_from_ego @ turn)
         images[f"camera_{number}"] = RectifiedImage(image, camera)
-    return Sample(points[inside][:NUM_POINTS], images)
+    points = points[inside][:num_points]
+    count = len(points)
+    rays = Rays(points[:, :3] - LIDAR_POSITION, np.zeros(count, np.int64), np.arange(count))
+    return Sample(points, images, rays=rays)
 
 
 def measure(
@@ -149,7 +153,9 @@ def measure(
             found.append(convolution_rate(precision, threads))
 
     sample_rates()
-    gflop = flops(lambda: network(Batch.from_samples([sample], network.lidar_encoder.attributes)))
+    whole_clouds = network.point_encoder.whole_clouds
+    batch = Batch.from_samples([sample], network.lidar_encoder.attributes, whole_clouds)
+    gflop = flops(lambda: network(batch))
     blocks: dict[str, dict] = {}
     totals = {}
     for precision in rate_samples:
@@ -210,9 +216,14 @@ def parts(
         features = plain.camera.encoder(images)
         p2 = plain.camera.neck(features)
         _, image_maps = plain.run_camera(batch)
-        bev_inputs = plain.bev_inputs(batch, image_maps)
+        with_features, _ = plain.run_points(batch)
+        bev_inputs = plain.bev_inputs(with_features, image_maps)
         canvas = bev_inputs[0].permute(0, 3, 1, 2)
-        bev = plain.bev.backbone(canvas)
+        views = {
+            "image": p2,
+            "points": with_features.point_features,
+            "bev": plain.bev.backbone(canvas),
+        }
         outputs = plain(batch)
 
     def block(module: nn.Module, *inputs: Tensor) -> tuple[float, Callable[[], object]]:
@@ -231,30 +242,45 @@ def parts(
 
     # Counted before `block` lowers the precision of the blocks.
     camera_flops = flops(lambda: plain.camera(images))
-    input_flops = flops(lambda: plain.bev_inputs(batch, image_maps))
+    point_flops = flops(lambda: plain.run_points(batch))
+    input_flops = flops(lambda: plain.bev_inputs(with_features, image_maps))
     bev_flops = flops(lambda: plain.bev(*bev_inputs))
-    heads: dict[str, list] = {"image": [], "bev": []}
+    heads: dict[str, list] = {"image": [], "points": [], "bev": []}
     postprocess: list[tuple[str, float, Callable[[], object]]] = []
     for task in plain.tasks:
-        view = p2 if task.view == "image" else bev
-        heads[task.view].append((f"  head: {task.name}", *block(plain.head(task), view)))
+        head = block(plain.head(task), views[task.view])
+        heads[task.view].append((f"  head: {task.name}", *head))
         of_task, seen = outputs[task.name], sample
         if task.view == "image":
             first = next(iter(sample.images))
             of_task, seen = outputs.of_image(task.name, 0), sample.of_camera(first)
         run = partial(task.postprocess, of_task, seen)
         postprocess.append((f"postprocess: {task.name}", 0.0, run))
-    return [
-        ("camera branch", camera_flops, lambda: ready.camera(images)),
-        ("  camera encoder", *block(plain.camera.encoder, images)),
-        ("  neck", *block(Listed(plain.camera.neck).eval(), *features)),
-        *heads["image"],
-        ("fusion and lidar encoder", input_flops, lambda: ready.bev_inputs(batch, image_maps)),
-        ("BEV branch", bev_flops, lambda: ready.bev(*bev_inputs)),
-        ("  BEV backbone", *block(plain.bev.backbone, canvas)),
-        *heads["bev"],
-        *postprocess,
-    ]
+    branches: list[tuple[str, float, Callable[[], object]]] = []
+    if plain.uses_images:
+        branches += [
+            ("camera branch", camera_flops, lambda: ready.camera(images)),
+            ("  camera encoder", *block(plain.camera.encoder, images)),
+            ("  neck", *block(Listed(plain.camera.neck).eval(), *features)),
+            *heads["image"],
+        ]
+    if with_features.point_features is not None:
+        branches += [
+            ("point branch", point_flops, lambda: ready.run_points(batch)),
+            *heads["points"],
+        ]
+    if heads["bev"]:
+        branches += [
+            (
+                "fusion and lidar encoder",
+                input_flops,
+                lambda: ready.bev_inputs(with_features, image_maps),
+            ),
+            ("BEV branch", bev_flops, lambda: ready.bev(*bev_inputs)),
+            ("  BEV backbone", *block(plain.bev.backbone, canvas)),
+            *heads["bev"],
+        ]
+    return [*branches, *postprocess]
 
 
 def flops(run: Callable[[], object]) -> float:
