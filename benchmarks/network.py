@@ -83,7 +83,9 @@ def main() -> None:
     parser.add_argument("--engine", default="auto", help="auto, torch or openvino")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--cameras", type=int, default=1, help="number of cameras (default: 1)")
-    parser.add_argument("--points", type=int, default=20_000, help="default: %(default)s")
+    parser.add_argument(
+        "--points", type=int, default=20_000, help="number of points (default: %(default)s)"
+    )
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()

@@ -15,7 +15,8 @@ from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.path_kind import check_output_folder, require_file
-from bev_semseg_ros.training.cache import describe, open_cache
+from bev_semseg_ros.training.cache import open_cache
+from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.loader import Loader, trained_tasks
 from bev_semseg_ros.training.trainer import Trainer
 

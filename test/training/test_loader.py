@@ -14,7 +14,8 @@ from bev_semseg_ros.config import AugmentationConfig
 from bev_semseg_ros.data.augmentation import drop_sensor
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.build import build_network, build_tasks
-from bev_semseg_ros.training.cache import Cache, build, describe, open_cache
+from bev_semseg_ros.training.cache import Cache, build, open_cache
+from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.loader import Loader
 
 

@@ -18,7 +18,8 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.preprocessing import prepare
-from bev_semseg_ros.training.cache import Cache, build, describe
+from bev_semseg_ros.training.cache import Cache, build
+from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.initialization import load_checkpoints
 from bev_semseg_ros.training.loader import Loader
 from bev_semseg_ros.training.trainer import Trainer

@@ -163,11 +163,8 @@ class Riders(Adder):
         if -way in crossing.signs and rng.random() < 0.35:
             t = -way * (self._street.side(-way).kerb_start + u(0.5, 3.0))
             return self._file("waiting_cyclist", s, t, turn, 0.0, count)
-        t = (
-            crossing.signs[rng.integers(len(crossing.signs))]
-            * SIDE_ROAD_REACH
-            * rng.random() ** 1.5
-        )
+        sign = crossing.signs[rng.integers(len(crossing.signs))]
+        t = sign * SIDE_ROAD_REACH * rng.random() ** 1.5
         return self._file("cyclist", s, t, turn, u(2.0, 6.5), count)
 
     def _file(self, role: str, s: float, t: float, turn: float, pace: float, count: int) -> int:

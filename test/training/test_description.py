@@ -8,7 +8,7 @@ from support.memory_dataset import SKY, TINY, RigDataset, TinyDataset
 from support.prepared_frames import cache_of
 
 from bev_semseg_ros.model.build import build_tasks
-from bev_semseg_ros.training.cache import describe
+from bev_semseg_ros.training.description import describe
 
 
 def test_the_description_has_frame_counts_image_sizes_and_statistics(tmp_path):
