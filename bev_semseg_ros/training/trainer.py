@@ -260,8 +260,8 @@ class Trainer:
         """Evaluate the network and return the main scores."""
         assert self.validation is not None
         predictor = Predictor.from_network(self.network, self.config, str(self.device))
-        frames = self.config.training.validation_frames
-        return evaluate(predictor, self.validation, self._mode(), limit=frames).headline()
+        limit = self.config.training.validation_frames or None
+        return evaluate(predictor, self.validation, self._mode(), limit=limit).headline()
 
     def _mode(self) -> Mode:
         if self.views == {"image"}:

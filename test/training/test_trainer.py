@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.memory_dataset import SKY, TINY, with_training
+from support.memory_dataset import SKY, TINY, TinyDataset, with_training
 from support.trainers import begun, training
 
 from bev_semseg_ros.cli.main import main
@@ -48,6 +48,22 @@ def test_the_learning_rates_follow_the_schedule(cache, tmp_path):
         (factor,) = {group["lr"] / group["peak"] for group in run.optimizer.param_groups}
         factors.append(factor)
     assert factors == pytest.approx([one_cycle(step / 5, 0.4) for step in range(5)])
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0, [0, 1, 2, 3]), (2, [0, 2])])
+def test_an_epoch_is_evaluated_on_at_most_validation_frames_and_0_means_all(
+    cache, tmp_path, limit, expected
+):
+    class Recorded(TinyDataset):
+        def __getitem__(self, index):
+            evaluated.append(index)
+            return super().__getitem__(index)
+
+    evaluated = []
+    run = begun(with_training(max_steps=1, validation_frames=limit), cache, tmp_path)
+    run.validation = Recorded(4)
+    run.run()
+    assert evaluated == expected and run.metrics[-1]["validation"]["miou"] is not None
 
 
 def test_class_weights_come_from_the_statistics_of_the_data_even_after_resuming(cache, tmp_path):
