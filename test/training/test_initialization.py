@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.training.initialization import load_checkpoints
+from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
 
 BOTH = {"tasks": ["detection", "segmentation"], "uses_both_sensors": True}
 LINEAR = "lidar_encoder.linear.weight"
@@ -22,6 +24,18 @@ CLASS_LAYERS = {
     "detection": "bev.heads.detection.heatmap.",
     "segmentation": "camera.heads.segmentation.logits.",
 }
+
+
+class EncoderWithWeights(ResidualEncoder):
+    """A user-defined camera encoder with pretrained weights."""
+
+    path = ""
+
+    def pretrained_file(self) -> str:
+        return self.path
+
+    def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
+        self.load_state_dict(state)
 
 
 def with_model(config: Config = TINY, **settings: object) -> Config:
@@ -297,6 +311,25 @@ def test_a_checkpoint_none_of_whose_weights_fit_is_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match=r"a\.pt: none of its weights fits.*--init"):
         load_checkpoints(network, [path], lines.append)
     assert lines  # the report says why
+    floats = {key for key, value in before.items() if value.is_floating_point()}
+    assert kept(before, network.state_dict()) == floats
+
+
+def test_a_user_defined_camera_encoder_gets_its_own_pretrained_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(EncoderWithWeights, "path", str(tmp_path / "weights.pt"))
+    name = f"{EncoderWithWeights.__module__}:{EncoderWithWeights.__name__}"
+    first, second = (random_network(with_model(camera_encoder=name), seed) for seed in (1, 2))
+    wanted = first.camera.encoder.state_dict()
+    torch.save(wanted, tmp_path / "weights.pt")
+    assert load_pretrained(second)
+    for key, value in second.camera.encoder.state_dict().items():
+        assert torch.equal(value, wanted[key]), key
+
+
+def test_an_encoder_without_pretrained_weights_keeps_its_own():
+    network = random_network(TINY, 2)
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    assert not load_pretrained(network)
     floats = {key for key, value in before.items() if value.is_floating_point()}
     assert kept(before, network.state_dict()) == floats
 

@@ -27,11 +27,9 @@ class CameraEncoder(nn.Module):
 
     Attributes:
         channels: numbers of channels of C2..C5.
-        pretrained_package: Python package that contains ImageNet weights; empty: there is none.
     """
 
     channels: ClassVar[tuple[int, int, int, int]]
-    pretrained_package: ClassVar[str] = ""
 
     def __init__(self) -> None:
         super().__init__()
@@ -44,11 +42,19 @@ class CameraEncoder(nn.Module):
         """
         return []
 
+    def pretrained_file(self) -> str:
+        """Return the path of the file with the ImageNet weights; empty if there are none.
+
+        Raises:
+            ValueError: the package that contains the file is not installed.
+        """
+        return ""
+
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights.
 
         Args:
-            state: name -> weight, from the package `pretrained_package`.
+            state: name -> weight, from the file `pretrained_file`.
 
         Raises:
             ValueError: names the first weight that is missing or of another shape.

