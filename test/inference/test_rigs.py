@@ -61,12 +61,22 @@ def test_a_lost_camera_costs_no_compilation():
     assert compiled == []
 
 
-def test_after_warming_up_a_smaller_number_of_cameras_costs_no_compilation():
+@pytest.mark.parametrize("names", [("front", "left"), ("front", "small")])
+def test_after_warming_up_neither_all_cameras_nor_fewer_cost_a_compilation(names):
     ready = new_predictor("torch", "fp32", "cross_attention")
     rig = rig_frame()
-    front, left = rig.cameras["front"], rig.cameras["left"]
-    ready.warm_up([front.camera.size] * 2)
+    cameras = {name: rig.cameras[name] for name in names}
+    ready.warm_up([seen.camera.size for seen in cameras.values()])
     compiled = dict(ready._network.bev._compiled)
-    for cameras in ({"front": front, "left": left}, {"left": left}, {}):
-        ready.predict(replace(rig, cameras=cameras))
+    for seen in (cameras, *({name: each} for name, each in cameras.items()), {}):
+        ready.predict(replace(rig, cameras=seen))
+    assert ready._network.bev._compiled.keys() == compiled.keys()
+
+
+def test_after_warming_up_three_cameras_of_two_sizes_cost_no_compilation():
+    ready = new_predictor("torch", "fp32", "cross_attention")
+    rig = rig_frame()
+    ready.warm_up([seen.camera.size for seen in rig.cameras.values()])
+    compiled = dict(ready._network.bev._compiled)
+    ready.predict(rig)
     assert ready._network.bev._compiled.keys() == compiled.keys()
