@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from bev_semseg_ros import config as configuration
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, ModelConfig
 from bev_semseg_ros.labels import LabelSet
-from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.build import build_network, build_tasks
 from bev_semseg_ros.model.encoders.camera import IMAGE_MEAN, IMAGE_STD
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.path_kind import may_be_checkpoint, require_file, wrong_path
@@ -100,29 +100,37 @@ class Checkpoint:
         """Return the network without its other tasks, and without the training state.
 
         Args:
-            names: tasks to keep.
+            names: names of the tasks to keep.
 
         Raises:
             ValueError: no name is given, or the network has no task with a name.
         """
-        present = self.config.model.tasks
+        tasks = build_tasks(self.config, self.label_sets)
+        present = [task.name for task in tasks]
         if unknown := [name for name in names if name not in present]:
             raise ValueError(
                 f"{self.path}: has no task {unknown[0]}; its tasks are {', '.join(present)}"
             )
-        kept = tuple(name for name in present if name in names)
-        trained = tuple(name for name in self.config.training.tasks if name in kept)
+        settings = zip(self.config.model.tasks, tasks, strict=True)
+        kept = tuple(setting for setting, task in settings if task.name in names)
+        model = replace(self.config.model, tasks=kept)
+        views = {task.view for task in tasks if task.name in names}
+        if "points" not in views and not model.point_features_to_bev:
+            model = replace(model, point_encoder=ModelConfig().point_encoder)  # nothing uses it
+        trained = tuple(name for name in self.config.training.tasks if name in names)
+        removed = set(present) - set(names)
         config = replace(
             self.config,
-            model=replace(self.config.model, tasks=kept),
+            labels={name: each for name, each in self.config.labels.items() if name not in removed},
+            model=model,
             training=replace(self.config.training, tasks=trained),
         )
-        label_sets = {name: each for name, each in self.label_sets.items() if name in kept}
+        label_sets = {name: each for name, each in self.label_sets.items() if name in names}
         needed = build_network(config, label_sets).used_weights()
         weights = {key: value for key, value in self.weights.items() if key in needed}
         info = dict(self.info)
         if "tasks" in info:
-            info["tasks"] = [name for name in info["tasks"] if name in kept]
+            info["tasks"] = [name for name in info["tasks"] if name in names]
         return replace(
             self, config=config, label_sets=label_sets, weights=weights, info=info, training=None
         )

@@ -15,9 +15,17 @@ from bev_semseg_ros.config import Config, with_settings
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.labels import LabelSet, load_label_set
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 
 BASE = Config(name="small")
 CONFIG = replace(BASE, model=replace(BASE.model, camera_encoder="residual"))
+
+
+class LaneTask(SegmentationTask):
+    """A user-defined task with a label set of its own."""
+
+    name = "lanes"
+    counts_key = "lane_pixels"
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +252,39 @@ def test_a_checkpoint_does_not_need_the_file_of_its_label_set(tmp_path):
     assert labels.to_dict() == former.to_dict()
     assert labels.mapping_to(load_label_set("groups_6")).tolist() == [0, 4]
     assert loaded.build().tasks[1].labels == former
+
+
+def test_tasks_of_the_user_are_kept_and_removed_by_their_names(tmp_path):
+    file = tmp_path / "lane_set.yaml"
+    file.write_text("classes:\n  lane: {color: [1, 2, 3]}\n  other: {color: [4, 5, 6]}\n")
+    setting = f"{LaneTask.__module__}:{LaneTask.__name__}"
+    config = replace(
+        CONFIG,
+        labels=CONFIG.labels | {"lanes": str(file)},
+        model=replace(CONFIG.model, tasks=("detection", "segmentation", setting)),
+        training=replace(CONFIG.training, tasks=("detection", "lanes")),
+    )
+    info = {"tasks": ["detection", "lanes"]}
+    checkpoint.save(tmp_path / "whole.pt", build_network(config), config, info)
+    whole = checkpoint.load(tmp_path / "whole.pt")
+    file.unlink()
+    for names, trained in ((["detection", "segmentation"], ["detection"]), (["lanes"], ["lanes"])):
+        part = whole.with_tasks(names)
+        checkpoint.save(tmp_path / "part.pt", part.build(), part.config, part.info)
+        loaded = checkpoint.load(tmp_path / "part.pt")
+        assert [task.name for task in loaded.build().tasks] == names
+        assert loaded.label_sets == {name: whole.label_sets[name] for name in names}
+        assert loaded.info["tasks"] == list(loaded.config.training.tasks) == trained
+
+
+def test_the_point_encoder_is_kept_only_if_something_uses_it(tmp_path):
+    settings = ["model.point_encoder=range_view", "model.tasks=[detection,point_segmentation]"]
+    for feeds_bev in (False, True):
+        config = with_settings(CONFIG, [*settings, f"model.point_features_to_bev={feeds_bev}"])
+        checkpoint.save(tmp_path / "a.pt", build_network(config), config, {})
+        boxes = checkpoint.load(tmp_path / "a.pt").with_tasks(["detection"])
+        assert any(key.startswith("point_encoder.") for key in boxes.weights) == feeds_bev
+        assert boxes.build().point_encoder.whole_clouds == feeds_bev
 
 
 def test_training_resumes_from_a_training_state_and_not_from_weights_alone(network, tmp_path):
