@@ -135,7 +135,8 @@ class _Taught:
 
     def includes(self, key: str) -> bool:
         """Return True if the part that a weight belongs to was trained."""
-        if ".heads." in key and key.split(".heads.")[1].split(".")[0] not in self.tasks:
+        branch, _, name = key.partition(".heads.")
+        if branch in BRANCHES.values() and name.split(".")[0] not in self.tasks:
             return False
         if key.startswith("point_encoder."):
             return "points" in self.views or ("bev" in self.views and self.feeds_bev)

@@ -27,9 +27,13 @@ CLASS_LAYERS = {
 
 
 class EncoderWithWeights(ResidualEncoder):
-    """A user-defined camera encoder with pretrained weights."""
+    """A user-defined camera encoder with pretrained weights and a module named heads."""
 
     path = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = torch.nn.Linear(2, 2)
 
     def pretrained_file(self) -> str:
         return self.path
@@ -324,6 +328,14 @@ def test_a_user_defined_camera_encoder_gets_its_own_pretrained_weights(tmp_path,
     assert load_pretrained(second)
     for key, value in second.camera.encoder.state_dict().items():
         assert torch.equal(value, wanted[key]), key
+
+
+def test_a_module_named_heads_in_a_user_defined_part_is_no_head_of_a_task(tmp_path):
+    config = with_model(
+        camera_encoder=f"{EncoderWithWeights.__module__}:{EncoderWithWeights.__name__}"
+    )
+    before, after, _, has_trunk = begun(config, saved(tmp_path, config))
+    assert has_trunk and not kept(before, after)
 
 
 def test_an_encoder_without_pretrained_weights_keeps_its_own():
