@@ -72,7 +72,7 @@ class Checkpoint:
             config: a configuration with another grid; None: that of the checkpoint.
 
         Raises:
-            ValueError: names the file and the first weight that does not fit, or the part of the
+            ValueError: names the file and the first weights that do not fit, or the part of the
                 network that this version does not know.
         """
         try:
@@ -86,13 +86,14 @@ class Checkpoint:
         """Load the weights into a network.
 
         Raises:
-            ValueError: names the file and the first weight that does not fit.
+            ValueError: names the file and the first weights that do not fit.
         """
         wrong = _misfits(network, self.weights)
         if wrong:
+            others = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             raise ValueError(
-                f"{self.path}: the weights do not fit the network: {wrong[0]} and "
-                f"{len(wrong) - 1} more are missing, unknown or of another shape"
+                f"{self.path}: the weights do not fit the network; missing, unknown or of another "
+                f"shape: {', '.join(wrong[:3])}{others}"
             )
         network.load_state_dict(self.weights, strict=False)
 

@@ -162,8 +162,7 @@ def openvino_compiler(
     Args:
         precision: fp32 or bf16.
         threads: number of threads of the inference.
-        cache: path to which converted modules are written, without the shapes and the suffix that
-            are appended to it; None stores nothing.
+        cache: beginning of the paths to which converted modules are written; None stores nothing.
     """
     openvino = _openvino()
     # Pinned threads cannot leave a core that a bag player or DDS occupies: 63 ms instead of 51 ms.
@@ -229,8 +228,9 @@ def _converted(module: nn.Module, inputs: Sequence[Tensor], cache: Path | None) 
     shapes = [tuple(tensor.shape) for tensor in inputs]
     file = None
     if cache is not None:
-        text = "-".join("x".join(map(str, shape)) for shape in shapes)
-        file = Path(f"{cache}-{text}.xml")
+        # A digest, because a file name cannot hold the shapes of the maps of many cameras.
+        digest = hashlib.sha256(repr(shapes).encode()).hexdigest()[:16]
+        file = Path(f"{cache}-{digest}.xml")
         if file.is_file():
             # An unreadable file, from a crash or another version, is converted again.
             with contextlib.suppress(RuntimeError):

@@ -131,6 +131,22 @@ def test_openvino_converts_once_and_then_reads_its_cache(tmp_path):
     assert np.array_equal(first.boxes.scores, second.boxes.scores)
 
 
+class Sum(torch.nn.Module):
+    """Adds any number of maps."""
+
+    def forward(self, *maps):
+        return torch.stack(maps).sum(0)
+
+
+def test_the_cache_takes_parts_with_the_maps_of_many_cameras(tmp_path):
+    pytest.importorskip("openvino")
+    maps = [torch.full((1, 64, 12, 20), float(number)) for number in range(24)]
+    for _ in range(2):  # converts, then reads the cache
+        (total,) = openvino_compiler("fp32", 1, tmp_path / "sum")(Sum(), maps)(*maps)
+        assert torch.equal(total, torch.full_like(total, 276.0))
+    assert len(list(tmp_path.glob("*.xml"))) == 1
+
+
 def test_a_damaged_cache_is_rebuilt(tmp_path):
     pytest.importorskip("openvino")
     choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path}
