@@ -270,7 +270,8 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
         network: network that was built from it.
 
     Returns:
-        The folder, or None for a user without a home, as in some containers: nothing is stored.
+        The folder, or None if nothing is stored: for a user without a home, as in some containers,
+        and for a network with a class that is in no file, as those that a notebook defines.
     """
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -278,11 +279,14 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
         return None
     digest = hashlib.sha256(Path(checkpoint).read_bytes())
     sources = {__file__, *map(str, (Path(__file__).parents[1] / "model").rglob("*.py"))}
-    for module in network.modules():  # user-defined parts, named as module:Class
-        if _root_package(module) not in (_OWN_PACKAGE, "torch"):
-            sources.add(inspect.getsourcefile(type(module)) or "")
-    for source in sorted(sources - {""}):
-        digest.update(Path(source).read_bytes())
+    try:
+        for module in network.modules():  # user-defined parts, named as module:Class
+            if _root_package(module) not in (_OWN_PACKAGE, "torch"):
+                sources.add(inspect.getsourcefile(type(module)) or "")
+        for source in sorted(sources - {""}):
+            digest.update(Path(source).read_bytes())
+    except (OSError, TypeError):  # inspect raises either, depending on the notebook
+        return None
     return root / "bev_semseg_ros" / digest.hexdigest()[:16]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +166,11 @@ def test_a_user_without_a_home_directory_has_no_cache_and_no_error(tmp_path, mon
     monkeypatch.setattr(Path, "home", no_home)
     (tmp_path / "a.pt").touch()
     assert cache_folder(tmp_path / "a.pt", network("projective")) is None
+
+
+def test_a_class_that_a_notebook_defines_has_no_cache_and_no_error(tmp_path, monkeypatch):
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    cell = {"__name__": "__main__", "nn": nn}
+    exec("class Own(nn.Module): pass", cell)
+    (tmp_path / "a.pt").touch()
+    assert cache_folder(tmp_path / "a.pt", nn.Sequential(cell["Own"]())) is None
