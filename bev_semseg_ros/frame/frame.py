@@ -97,7 +97,8 @@ class CameraImage:
     def __post_init__(self) -> None:
         if self.image is None:
             return
-        image = np.asarray(self.image)
+        image = np.asarray(self.image)  # also of a PIL image
+        object.__setattr__(self, "image", image)
         if image.ndim != 3 or image.shape[2] != 3 or not image.size or image.dtype != np.uint8:
             raise ValueError(
                 f"camera: the image has the shape {image.shape} and the type {image.dtype}, "

@@ -42,6 +42,15 @@ def test_lists_are_accepted_in_place_of_arrays():
     assert scan.times.tolist() == [-0.1]
 
 
+def test_an_object_that_converts_to_an_array_is_accepted_as_an_image():
+    class Picture:  # such as an image of PIL
+        def __array__(self, dtype=None, copy=None):
+            return np.full((6, 8, 3), 7, np.uint8)
+
+    image = CameraImage(Picture(), CAMERA).image
+    assert isinstance(image, np.ndarray) and image.shape == (6, 8, 3) and (image == 7).all()
+
+
 def test_a_resized_image_is_accepted_with_its_camera():
     assert CameraImage(np.zeros((3, 4, 3), np.uint8), CAMERA).image.shape == (3, 4, 3)
 
