@@ -134,10 +134,10 @@ def _rectification_maps(
     """
     source = scale_matrix(np.frombuffer(matrix).reshape(3, 3), covered, source_size)
     target = scale_matrix(np.frombuffer(rectified_matrix).reshape(3, 3), camera_size, size)
-    coefficients = np.zeros(5) if distortion_model == "none" else np.frombuffer(distortion)
+    coefficients = np.frombuffer(distortion)
     if distortion_model == "equidistant":
         map_x, map_y = cv2.fisheye.initUndistortRectifyMap(
-            source, coefficients[:4], np.eye(3), target, size, cv2.CV_32FC1
+            source, coefficients, np.eye(3), target, size, cv2.CV_32FC1
         )
     else:
         map_x, map_y = cv2.initUndistortRectifyMap(

@@ -11,6 +11,7 @@ from bev_semseg_ros.frame.annotation import Annotation
 from bev_semseg_ros.frame.bev_map import BevMap
 from bev_semseg_ros.frame.boxes import Boxes, relabel_boxes
 from bev_semseg_ros.frame.camera import (
+    DISTORTION_LENGTHS,
     DISTORTION_MODELS,
     MAX_ASPECT,
     MAX_SIDE,
@@ -34,6 +35,7 @@ from bev_semseg_ros.frame.rays import Rays, units_without_pose
 
 __all__ = [
     "CAMERA",
+    "DISTORTION_LENGTHS",
     "DISTORTION_MODELS",
     "LIDAR",
     "MAX_ASPECT",

@@ -6,13 +6,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bev_semseg_ros.frame.arrays import finite_array
+from bev_semseg_ros.frame.arrays import finite_array, homogeneous_matrix
 
 MAX_SIDE = 32_768  # width or height of an image, pixels
 MAX_ASPECT = 32  # of an image; a longer one is damaged, and resizing it would exhaust the memory
 ASPECT_TOLERANCE = 0.02  # relative difference of the aspect ratios of an image and its intrinsics
 
 DISTORTION_MODELS = ("none", "plumb_bob", "rational_polynomial", "equidistant")
+# Numbers of coefficients that OpenCV accepts. Its rational polynomial begins with the coefficients
+# of plumb_bob.
+DISTORTION_LENGTHS: dict[str, tuple[int, ...]] = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,9 +35,9 @@ class Camera:
         rectified_matrix: (3, 3) K of the rectified image of the same size; default: `matrix`.
 
     Raises:
-        ValueError: The model is unknown, there are coefficients without a model, a matrix has
-            another shape, a number is NaN or infinite, or the size is zero or exceeds MAX_SIDE or
-            MAX_ASPECT.
+        ValueError: The model is unknown, there are coefficients without a model or too many or too
+            few of them, a matrix has another shape or is transposed, a number is NaN or infinite,
+            or the size is zero or exceeds MAX_SIDE or MAX_ASPECT.
     """
 
     matrix: np.ndarray
@@ -48,19 +55,10 @@ class Camera:
             )
         if not np.size(self.rectified_matrix):
             object.__setattr__(self, "rectified_matrix", self.matrix)
-        for name, shape in (
-            ("matrix", (3, 3)),
-            ("camera_from_ego", (4, 4)),
-            ("distortion", ()),
-            ("rectified_matrix", (3, 3)),
-        ):
-            values = finite_array(getattr(self, name), shape, f"camera: {name}")
+        for name, size in (("matrix", 3), ("camera_from_ego", 4), ("rectified_matrix", 3)):
+            values = homogeneous_matrix(getattr(self, name), size, f"camera: {name}")
             object.__setattr__(self, name, values)
-        if self.distortion_model == "none" and self.distortion.any():
-            raise ValueError(
-                "camera: distortion has coefficients, but distortion_model is 'none': name their "
-                "model, such as plumb_bob, or leave them out"
-            )
+        self._check_distortion()
         object.__setattr__(self, "size", (int(self.size[0]), int(self.size[1])))
         shorter, longer = sorted(self.size)
         if shorter < 1 or longer > min(MAX_SIDE, MAX_ASPECT * shorter):
@@ -69,6 +67,28 @@ class Camera:
                 f"expected 1 to {MAX_SIDE} pixels a side and an aspect ratio of at most "
                 f"{MAX_ASPECT}:1"
             )
+
+    def _check_distortion(self) -> None:
+        """Convert the coefficients to an array of a length that OpenCV accepts."""
+        distortion = finite_array(self.distortion, (), "camera: distortion")
+        if self.distortion_model == "none" and distortion.any():
+            raise ValueError(
+                "camera: distortion has coefficients, but distortion_model is 'none': name their "
+                "model, such as plumb_bob, or leave them out"
+            )
+        if self.distortion_model == "equidistant":
+            lengths = DISTORTION_LENGTHS["equidistant"]
+        else:
+            lengths = DISTORTION_LENGTHS["plumb_bob"] + DISTORTION_LENGTHS["rational_polynomial"]
+        if len(distortion) not in lengths:
+            if distortion.any():
+                raise ValueError(
+                    f"camera: distortion has {len(distortion)} coefficients, expected "
+                    f"{' or '.join(map(str, lengths))} for {self.distortion_model}, in OpenCV's "
+                    "order, with zeros for unknown ones"
+                )
+            distortion = np.zeros(lengths[0])
+        object.__setattr__(self, "distortion", distortion)
 
     @property
     def image_from_ego(self) -> np.ndarray:

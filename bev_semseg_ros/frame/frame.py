@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from bev_semseg_ros.frame.arrays import finite_array
+from bev_semseg_ros.frame.arrays import homogeneous_matrix
 from bev_semseg_ros.frame.camera import Camera, same_view
 from bev_semseg_ros.frame.motion import EgoMotion
 
@@ -39,7 +39,8 @@ class LidarScan:
             pose are missing.
 
     Raises:
-        ValueError: The points, the pose or an attribute have another shape.
+        ValueError: The points, the pose or an attribute have another shape, or the pose is
+            transposed.
     """
 
     points: np.ndarray | None
@@ -49,7 +50,7 @@ class LidarScan:
     lidar_from_unit: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        pose = finite_array(self.ego_from_lidar, (4, 4), "lidar: ego_from_lidar")
+        pose = homogeneous_matrix(self.ego_from_lidar, 4, "lidar: ego_from_lidar")
         object.__setattr__(self, "ego_from_lidar", pose)
         if self.points is None:
             return

@@ -5,9 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bev_semseg_ros.frame import Camera, CameraImage, EgoMotion, Frame, LidarScan
+from bev_semseg_ros.frame import (
+    DISTORTION_MODELS,
+    Camera,
+    CameraImage,
+    EgoMotion,
+    Frame,
+    LidarScan,
+)
+from bev_semseg_ros.rectification import rectify
 
 CAMERA = Camera(np.eye(3), (8, 6), np.eye(4))
+K = np.array([[50.0, 0, 32], [0, 50, 32], [0, 0, 1]])
+POSE = np.array([[0.0, -1, 0, 0], [0, 0, -1, 1.5], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 5), (20,), (1, 5, 4)])
@@ -79,4 +89,38 @@ def test_coefficients_without_a_distortion_model_are_refused_with_the_remedy():
 )
 def test_a_value_with_a_wrong_shape_is_named(name, make):
     with pytest.raises(ValueError, match=rf"{name}.* has the shape \(.*expected"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("model", "coefficients", "expected"),
+    [
+        ("plumb_bob", [-0.3, 0.1, 0.01], "has 3 coefficients, expected 4 or 5 or 8"),
+        ("rational_polynomial", [-0.3, 0.1, 0, 0, 0, 0.2], "has 6 coefficients, expected 4 or 5"),
+        ("equidistant", [-0.3, 0.1, 0, 0, 0.2], "has 5 coefficients, expected 4 for equidistant"),
+    ],
+)
+def test_a_wrong_number_of_coefficients_is_refused(model, coefficients, expected):
+    with pytest.raises(ValueError, match=expected):
+        Camera(np.eye(3), (8, 6), np.eye(4), coefficients, model)
+
+
+@pytest.mark.parametrize("model", DISTORTION_MODELS)
+@pytest.mark.parametrize("count", [0, 3, 5])
+def test_without_distortion_any_number_of_zeros_is_accepted(model, count):
+    camera = Camera(K, (64, 64), np.eye(4), np.zeros(count), model)
+    assert rectify(np.zeros((64, 64, 3), np.uint8), camera, (32, 32)).shape == (32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("matrix", lambda: Camera(K.T, (64, 64), POSE)),
+        ("camera_from_ego", lambda: Camera(K, (64, 64), POSE.T)),
+        ("rectified_matrix", lambda: Camera(K, (64, 64), POSE, rectified_matrix=K.T)),
+        ("ego_from_lidar", lambda: LidarScan(None, POSE.T)),
+    ],
+)
+def test_a_transposed_matrix_is_refused_with_the_remedy(name, make):
+    with pytest.raises(ValueError, match=rf"{name} has the last row .*, expected .*transpose it"):
         make()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bev_semseg_ros.frame import DISTORTION_MODELS
+from bev_semseg_ros.frame import DISTORTION_LENGTHS, DISTORTION_MODELS
 
 # Other names -> one of DISTORTION_MODELS. Case, spaces, hyphens and underscores are normalized.
 OTHER_NAMES = {
@@ -22,13 +22,6 @@ OTHER_NAMES = {
     "brown_conrady": "plumb_bob",
     "rational": "rational_polynomial",
     "pinhole": "",  # does not specify the distortion
-}
-# Numbers of coefficients that OpenCV accepts. Its rational polynomial begins with the coefficients
-# of plumb_bob.
-LENGTHS = {
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (8, 12, 14),
-    "equidistant": (4,),
 }
 
 
@@ -71,14 +64,14 @@ def read_distortion(
             "equidistant: name it in distortion_model"
         )
     if model == "equidistant":
-        return model, _padded(values, used, LENGTHS[model], name)
-    if model and len(values) in LENGTHS[model]:
+        return model, _padded(values, used, DISTORTION_LENGTHS[model], name)
+    if model and len(values) in DISTORTION_LENGTHS[model]:
         return model, values
-    lengths = LENGTHS["plumb_bob"] + LENGTHS["rational_polynomial"]
+    lengths = DISTORTION_LENGTHS["plumb_bob"] + DISTORTION_LENGTHS["rational_polynomial"]
     if used and len(values) < 4:  # the third may be p1 or k3
         raise ValueError(_wrong_count(name, len(values), lengths))
     padded = _padded(values, used, lengths[1:], name)
-    model = "plumb_bob" if len(padded) in LENGTHS["plumb_bob"] else "rational_polynomial"
+    model = "plumb_bob" if len(padded) in DISTORTION_LENGTHS["plumb_bob"] else "rational_polynomial"
     return model, padded
 
 

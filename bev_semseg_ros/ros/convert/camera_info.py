@@ -144,7 +144,7 @@ def _matrices(
         raise ValueError("K is not set; calibrate the camera or use intrinsics:=calibration")
     rectified = projection if has_projection else matrix
     for name, values in (("K", matrix), ("P", rectified)):
-        if not (values.diagonal() > 0).all() or values[2, :2].any():
+        if not (values.diagonal() > 0).all() or not np.allclose(values[2], (0, 0, 1)):
             raise ValueError(
                 f"{name} is not a camera matrix (focal lengths above 0, last row 0 0 1): "
                 f"{values.ravel().tolist()}; calibrate the camera or use intrinsics:=calibration"
