@@ -30,12 +30,16 @@ def computes_bf16() -> bool:
     return not cpu_flags().isdisjoint({"amx_bf16", "avx512_bf16"})
 
 
-def choose_device(device: str) -> torch.device:
+def choose_device(device: str | torch.device) -> torch.device:
     """Return torch's device for `auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:n`.
+
+    Args:
+        device: one of these names, or a device of torch.
 
     Raises:
         ValueError: an unknown or missing device.
     """
+    device = str(device)
     if device == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     kind, _, index = device.partition(":")

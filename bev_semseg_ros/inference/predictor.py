@@ -64,7 +64,7 @@ class Predictor:
         config: Config,
         *,
         info: dict[str, Any] | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         engine: str = "auto",
         num_threads: int | None = None,
@@ -122,7 +122,7 @@ class Predictor:
     def load(
         cls,
         path: str | Path | None = None,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         precision: str = "auto",
         engine: str = "auto",
         num_threads: int | None = None,
@@ -159,7 +159,11 @@ class Predictor:
 
     @classmethod
     def from_network(
-        cls, network: Network, config: Config, device: str = "auto", precision: str = "fp32"
+        cls,
+        network: Network,
+        config: Config,
+        device: str | torch.device = "auto",
+        precision: str = "fp32",
     ) -> Predictor:
         """Return a predictor with a snapshot of the weights, for evaluation during training."""
         return cls(network, config, device=device, precision=precision, engine="torch")

@@ -163,6 +163,11 @@ def test_the_image_size_in_use_stays_warm_while_others_are_prepared():
     assert ready.is_warm(SIZE) and not ready.is_warm((100, 20))
 
 
+def test_a_device_of_torch_is_accepted():
+    predictor = Predictor(network("projective"), config("projective"), device=torch.device("cpu"))
+    assert predictor.device == torch.device("cpu")
+
+
 def test_the_description_names_the_chosen_options():
     assert new_predictor("torch", "bf16").description == (
         "device cpu, precision bf16, engine torch, threads 1"
