@@ -246,13 +246,16 @@ class Predictor:
         Args:
             sample: result of `preprocessing.prepare`.
             mode: the sensors to use.
-            score_threshold: lowest score of a box; None: the configuration's.
+            score_threshold: lowest score of a box, 0 to 1; None: the configuration's.
 
         Raises:
-            ValueError: an unknown mode, or one for which the sample has no data.
+            ValueError: an unknown mode, one for which the sample has no data, or a threshold that
+                is not between 0 and 1.
         """
         if mode not in MODES:
             raise ValueError(f"mode: expected one of {', '.join(MODES)}, got {mode!r}")
+        if score_threshold is not None and not 0 <= score_threshold <= 1:
+            raise ValueError(f"score threshold: expected 0 to 1, got {score_threshold:g}")
         if mode == "camera_only":
             sample = sample.without_points()
         if mode == "lidar_only":

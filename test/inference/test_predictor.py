@@ -91,6 +91,12 @@ def test_the_score_threshold_of_the_configuration_applies_unless_another_is_give
     )
 
 
+@pytest.mark.parametrize("threshold", [30, -0.1, float("nan")])
+def test_a_score_threshold_that_is_no_score_is_refused(simple, threshold):
+    with pytest.raises(ValueError, match="score threshold: expected 0 to 1, got"):
+        simple.predict(frame(), score_threshold=threshold)
+
+
 def test_images_may_change_their_size(simple):
     sizes = set()
     for width in (160, 128, 192, 160, 96, 224):
