@@ -14,16 +14,12 @@ from torch import Tensor, nn
 IMAGE_MEAN, IMAGE_STD = 127 / 255, 128 / 255
 
 
-def normalize(image: Tensor) -> Tensor:
-    """Convert (B, H, W, 3) uint8 to (B, 3, H, W) float32 of about -1..1, in channels_last."""
-    return (image.permute(0, 3, 1, 2).float() - 255 * IMAGE_MEAN) * (1 / (255 * IMAGE_STD))
-
-
 class CameraEncoder(nn.Module):
     """Base class of camera encoders, whose first blocks can be frozen.
 
     `forward(image: Tensor) -> list[Tensor]` takes an image (B, H, W, 3) uint8 RGB and returns
-    C2..C5, each (B, C, ceil(H / stride), ceil(W / stride)).
+    C2..C5, each (B, C, ceil(H / stride), ceil(W / stride)). Inference with the precision bf16 or
+    fp16 converts the weights to this type, and the normalised image must have the same one.
 
     Attributes:
         channels: numbers of channels of C2..C5.
@@ -34,6 +30,15 @@ class CameraEncoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.frozen_blocks = 0
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Convert (B, H, W, 3) uint8 to (B, 3, H, W) of about -1..1, in the type of the weights.
+
+        The result is in channels_last.
+        """
+        values = image.permute(0, 3, 1, 2).float()
+        values = (values - 255 * IMAGE_MEAN) * (1 / (255 * IMAGE_STD))
+        return values.to(next(self.parameters()).dtype)
 
     def front(self, blocks: int) -> list[nn.Module]:
         """Return the stem and the first `blocks` blocks.

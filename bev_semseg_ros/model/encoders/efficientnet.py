@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bev_semseg_ros.model.encoders.camera import CameraEncoder, normalize
+from bev_semseg_ros.model.encoders.camera import CameraEncoder
 from bev_semseg_ros.model.layers import GroupedConv
 
 
@@ -111,7 +111,7 @@ class EfficientNetLite0(CameraEncoder):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return C2..C5 for images (B, H, W, 3) uint8."""
-        x = F.relu6(self.bn0(self.conv_stem(normalize(image).to(self.conv_stem.weight.dtype))))
+        x = F.relu6(self.bn0(self.conv_stem(self.normalize(image))))
         features = []
         for index, block in enumerate(self.blocks):
             x = block(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bev_semseg_ros.model.encoders.camera import CameraEncoder, normalize
+from bev_semseg_ros.model.encoders.camera import CameraEncoder
 from bev_semseg_ros.model.layers import ConvBlock, residual_stage
 
 STEM_CHANNELS = 16
@@ -32,7 +32,7 @@ class ResidualEncoder(CameraEncoder):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return C2..C5 for images (B, H, W, 3) uint8."""
-        x = self.stem(normalize(image).to(next(self.parameters()).dtype))
+        x = self.stem(self.normalize(image))
         features = []
         for stage in self.stages:
             x = stage(x)

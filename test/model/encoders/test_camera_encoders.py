@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bev_semseg_ros.model.encoders.camera import CameraEncoder, normalize
+from bev_semseg_ros.inference.engine import lower_precision
+from bev_semseg_ros.model.encoders.camera import CameraEncoder
 from bev_semseg_ros.model.encoders.efficientnet import EfficientNetLite0
 from bev_semseg_ros.model.encoders.residual import ResidualEncoder
 
@@ -23,8 +24,23 @@ def test_features_have_the_promised_channels_and_sizes_rounded_up(kind, size):
 
 
 def test_pixels_are_normalized_to_minus_one_to_one():
-    values = normalize(torch.tensor([0, 127, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)).flatten()
+    pixel = torch.tensor([0, 127, 255], dtype=torch.uint8).reshape(1, 1, 1, 3)
+    values = ResidualEncoder().normalize(pixel).flatten()
     assert values.tolist() == pytest.approx([-127 / 128, 0, 1])
+
+
+def test_a_user_defined_encoder_runs_in_bfloat16():
+    class Own(CameraEncoder):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 4, 1)
+
+        def forward(self, image):
+            return [self.layer(self.normalize(image))]
+
+    encoder = Own()
+    lower_precision(encoder, torch.bfloat16)
+    assert encoder(image(8, 8))[0].dtype == torch.bfloat16
 
 
 def test_a_stride_of_two_pads_even_sizes_at_the_end_as_tensorflow_does():
