@@ -39,8 +39,8 @@ class Annotation:
         bev: Classes of the cells around the vehicle, seen from above; None if unlabelled.
 
     Raises:
-        ValueError: A box has a size of 0 or less, a number is NaN or infinite, or a class is not
-            in its label set.
+        ValueError: A box has a size of 0 or less, a number is NaN or infinite, a class is not in
+            its label set, or an array has another shape.
     """
 
     boxes: Boxes | None = None
@@ -53,12 +53,25 @@ class Annotation:
     bev: BevMap | None = None
 
     def __post_init__(self) -> None:
-        for kind, labelled in (("mask", self.masks), ("points", self.point_classes)):
+        for kind, labelled, shape in (
+            ("mask", self.masks, ("H", "W")),
+            ("points", self.point_classes, ("N",)),
+        ):
             for name, classes in labelled.items():
+                if np.ndim(classes) != len(shape):
+                    raise ValueError(
+                        f"annotation: the classes of the {kind} of {name!r} have the shape "
+                        f"{np.shape(classes)}, expected ({', '.join(shape)})"
+                    )
                 known = np.where(np.asarray(classes) == MASK_IGNORED, 0, classes)
                 _check_classes(f"the {kind} of {name!r}", known, self.mask_labels)
         if self.boxes is None:
             return
+        if self.ignored is not None and np.shape(self.ignored) != (len(self.boxes),):
+            raise ValueError(
+                f"annotation: ignored has the shape {np.shape(self.ignored)}, expected one value "
+                f"for each of {len(self.boxes)} boxes"
+            )
         _check_classes("the boxes", self.boxes.labels, self.box_labels)
         placed = np.column_stack([self.boxes.centers, self.boxes.sizes, self.boxes.yaws])
         wrong = ~np.isfinite(placed).all(1) | (self.boxes.sizes <= 0).any(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +23,9 @@ class Boxes:
         scores: (M,) scores, 0..1; ones for ground truth.
         ids: (M,) numbers that identify an object throughout a drive; -1 if unknown.
         velocities: (M, 2) velocity over ground along x and y, m/s; NaN if unknown.
+
+    Raises:
+        ValueError: An array has another shape.
     """
 
     centers: np.ndarray
@@ -47,14 +51,21 @@ class Boxes:
             ("ids", (), np.int64),
             ("velocities", (2,), np.float64),
         ):
-            array = np.asarray(getattr(self, name), dtype).reshape((count, *width))
-            object.__setattr__(self, name, array)
+            array = np.asarray(getattr(self, name), dtype)
+            if array.size != count * math.prod(width):
+                raise ValueError(
+                    f"boxes: {name} has the shape {array.shape}, expected {(count, *width)} for "
+                    f"{count} centers"
+                )
+            object.__setattr__(self, name, array.reshape((count, *width)))
 
     def __len__(self) -> int:
         return len(self.centers)
 
-    def __getitem__(self, index: np.ndarray | slice) -> Boxes:
-        """Return the boxes that a mask, an index array or a slice selects."""
+    def __getitem__(self, index: int | np.integer | np.ndarray | slice) -> Boxes:
+        """Return the boxes that an index, a mask, an index array or a slice selects."""
+        if isinstance(index, int | np.integer):
+            index = np.array([index])
         return Boxes(*(array[index] for array in self._arrays()))
 
     @classmethod

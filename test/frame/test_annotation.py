@@ -25,6 +25,29 @@ def test_boxes_with_sizes_are_accepted():
     assert len(Annotation(Boxes.empty()).boxes) == 0 and Annotation().boxes is None
 
 
+def test_boxes_can_be_iterated():
+    assert [box.centers.tolist() for box in boxes()] == [[[5, 0, 1]], [[9, 1, 1]]]
+    assert boxes()[-1].labels.tolist() == [1] and len(boxes()[np.array([], int)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        ("sizes", lambda: boxes(sizes=[[4.0, 2], [1, 1]])),
+        ("scores", lambda: boxes(scores=[1.0])),
+        ("ignored", lambda: Annotation(boxes(), ignored=np.zeros(3, bool))),
+        ("mask of 'front'", lambda: Annotation(masks={"front": np.zeros((4, 6, 3), np.uint8)})),
+        (
+            "points of 'roof'",
+            lambda: Annotation(point_classes={"roof": np.zeros((9, 1), np.uint8)}),
+        ),
+    ],
+)
+def test_an_array_with_another_shape_is_named(name, make):
+    with pytest.raises(ValueError, match=rf"{name}.* (has|have) the shape \(.*expected"):
+        make()
+
+
 @pytest.mark.parametrize(
     "changed",
     [
