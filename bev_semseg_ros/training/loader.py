@@ -43,6 +43,7 @@ class Loader:
 
     Attributes:
         tasks: tasks that are trained.
+        untrained: tasks that the configuration trains, but for which no frame has labels.
         uses_camera: True if the training needs images.
     """
 
@@ -58,8 +59,10 @@ class Loader:
             ValueError: no frame has what a task needs; the message says what the tasks need.
         """
         self.config = config
-        self.tasks = trained_tasks(network.tasks, config)
         self._sees_without_points = network.fusion.finds_boxes_in_images
+        wanted = trained_tasks(network.tasks, config)
+        self.tasks = [task for task in wanted if self._has_frames(caches, task)]
+        self.untrained = [task for task in wanted if task not in self.tasks]
         self._attributes = network.lidar_encoder.attributes
         self._with_rays = network.point_encoder.whole_clouds
         self._inputs = {part for task in self.tasks for part in task.needs}
@@ -75,13 +78,20 @@ class Loader:
             if cache.has_labels(index, self.tasks)
         ]
         if not self.frames:
-            needs = [f"{task.name} needs {_in_words(task)}" for task in self.tasks]
+            needs = [f"{task.name} needs {needs_in_words(task)}" for task in wanted]
             raise ValueError(
                 f"none of {sum(map(len, caches))} frames has what training needs: "
                 f"{'; '.join(needs)}"
             )
-
         self._check_labels(caches)
+
+    def _has_frames(self, caches: Sequence[Cache], task: Task) -> bool:
+        """Return False if no frame can train a task."""
+        if task.view == "bev" and self._sees_without_points:
+            return True  # frames of other tasks, which have no points, train it, too
+        return any(
+            cache.has_labels(index, [task]) for cache in caches for index in range(len(cache))
+        )
 
     def _check_labels(self, caches: Sequence[Cache]) -> None:
         """Encode one frame of each data set for each task, to find errors before the run.
@@ -195,7 +205,7 @@ class Loader:
         return replace(example, ignored=ignored)
 
 
-def _in_words(task: Task) -> str:
+def needs_in_words(task: Task) -> str:
     """Return what a frame must have to train a task, in words."""
     return " and ".join(words for part, words in NEEDS.items() if part in task.needs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.path_kind import check_output_folder, require_file
 from bev_semseg_ros.training.cache import open_cache
 from bev_semseg_ros.training.description import describe
-from bev_semseg_ros.training.loader import Loader, trained_tasks
+from bev_semseg_ros.training.loader import Loader, needs_in_words, trained_tasks
 from bev_semseg_ros.training.trainer import Trainer
 
 
@@ -70,12 +71,19 @@ def train(
     camera_names = cameras if isinstance(cameras, str) else " ".join(cameras or ())
     if saved is not None:
         _check_same_data(saved, names, sum(map(len, caches)), camera_names)
-    trainer = Trainer(config, network, Loader(caches, network, config), out)
+    loader = Loader(caches, network, config)
+    for task in loader.untrained:
+        print(
+            f"warning: {task.name} is not trained: no frame has {needs_in_words(task)}. Add such "
+            "frames, or leave the task out of model.tasks or training.tasks",
+            file=sys.stderr,
+        )
+    trainer = Trainer(config, network, loader, out)
     trainer.validation = _validation(config, data, validation, cameras)
     if saved is not None:
         trainer.resume(saved)
     else:
-        trainer.info |= describe(caches, trainer.loader.tasks)
+        trainer.info |= describe(caches, loader.tasks)
         trainer.info |= {"data": names, "cameras": camera_names}
         trainer.begin([Path(path) for path in init])
     out.mkdir(parents=True, exist_ok=True)

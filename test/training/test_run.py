@@ -42,6 +42,17 @@ def test_wrong_settings_are_named(tmp_path, setting, reason):
         train(config, [tmp_path], tmp_path / "run")
 
 
+def test_a_task_for_which_no_frame_has_labels_is_named_and_does_not_count_as_trained(
+    tmp_path, capsys
+):
+    tiny_data.write_kitti_frame(tmp_path / "data", "000000")  # has boxes and no mask
+    config = with_training(max_steps=1, batch_size=1)
+    path = train(config, [tmp_path / "data"], tmp_path / "run")
+    reason = "warning: segmentation is not trained: no frame has an image and a mask"
+    assert reason in capsys.readouterr().err
+    assert checkpoint.load(path).info["tasks"] == ["detection"]
+
+
 def test_a_finished_run_is_not_overwritten(tmp_path):
     (tmp_path / "checkpoint.pt").touch()
     with pytest.raises(ValueError, match="--resume"):
