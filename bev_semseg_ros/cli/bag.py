@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import add_cameras_argument, print_file_check
+from bev_semseg_ros.cli.arguments import add_part_arguments, open_data
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,25 +27,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--storage", choices=("mcap", "sqlite3"), default="mcap", help="file format (default: mcap)"
     )
-    parser.add_argument(
-        "--split",
-        choices=("train", "val"),
-        help="whole scenes; one in five belongs to val (default: all frames)",
-    )
-    add_cameras_argument(parser)
+    add_part_arguments(parser)
     parser.add_argument("--limit", type=int, metavar="N", help="write only the first N frames")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the bag and print what it holds. Return the exit status."""
-    from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.path_kind import check_output_folder
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.ros.bag.writer import write_bag
 
     check_output_folder(arguments.out)
-    dataset = open_dataset(arguments.data, arguments.split, arguments.cameras)
-    print_file_check(dataset, arguments.data)
+    dataset = open_data(arguments)
     with Progress("writing", min(arguments.limit or len(dataset), len(dataset))) as progress:
         summary = write_bag(
             dataset, arguments.out, arguments.storage, arguments.limit, progress.advance

@@ -113,14 +113,16 @@ def test_errors_are_one_line_that_names_the_file(arguments, capsys, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "arguments", [["evaluate", "--json", "out.json"], ["visualize", "--out", "out"]]
+    "arguments",
+    [
+        ["evaluate", "--json", "out.json", "--checkpoint", "nowhere.pt"],
+        ["visualize", "--out", "out", "--checkpoint", "nowhere.pt"],
+        ["bag", "--out", "bag"],
+    ],
 )
 def test_an_empty_split_is_an_error(arguments, capsys, tmp_path):
     tiny_data.write_kitti_drive(tmp_path, 2)  # one scene, so all of it is for training
-    assert (
-        main([*arguments, "--checkpoint", "nowhere.pt", "--data", str(tmp_path), "--split", "val"])
-        == 2
-    )
+    assert main([*arguments, "--data", str(tmp_path), "--split", "val"]) == 2
     assert "no frames in the split 'val'" in capsys.readouterr().err
 
 
