@@ -4,7 +4,8 @@ A cell counts if its centre is at most 40 m from the origin and inside the grid 
 if its centre on the ground is inside one of the images. The region `in_view` contains all these
 cells, the region `observed` those in which a lidar measured a point. For frames without a map as
 ground truth, labelled points vote as in `bev_lifting`, and the region `points` contains the cells
-with a vote. Cells that are unknown in the predicted map count as missed.
+with a vote. This also holds for frames whose map has classes that do not map to those of the
+network. Cells that are unknown in the predicted map count as missed.
 """
 
 from __future__ import annotations
@@ -83,9 +84,9 @@ class BevSegmentationMetric(Metric):
 
     def _ground_truth(self, frame: Frame, annotation: Annotation) -> BevMap | None:
         """Return the map of the annotation, or otherwise a map from its labelled points."""
-        if annotation.bev is not None:
-            known = shared_label_set(self.labels, annotation.bev.labels) is not None
-            return annotation.bev if known else None
+        bev = annotation.bev
+        if bev is not None and shared_label_set(self.labels, bev.labels) is not None:
+            return bev
         is_labelled = bool(annotation.masks or annotation.point_classes)
         if not is_labelled or shared_label_set(self.labels, annotation.mask_labels) is None:
             return None
@@ -179,7 +180,7 @@ def _regions(
 ) -> dict[str, np.ndarray]:
     """Return region -> (X, Y) bool: cells that count there if their true class is known."""
     in_view = cells_in_view(truth, frame)
-    if annotation.bev is None:
+    if truth is not annotation.bev:
         return {"points": in_view}
     observed = truth.observed
     if observed is None:

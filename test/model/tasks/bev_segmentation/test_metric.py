@@ -11,7 +11,7 @@ from support.memory_dataset import TINY, RigDataset, TinyDataset, with_training
 
 from bev_semseg_ros.evaluation.report import Report
 from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Frame, Prediction
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric, cells_in_view
 from bev_semseg_ros.model.tasks.segmentation.metric import intersection_over_union
@@ -151,6 +151,17 @@ def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:
     assert np.nanmean(intersection_over_union(counts.sum(0))) == pytest.approx(points["miou"])
     metric.add(frame, Annotation(), predicted(frame, sidewalk), "fused")  # nothing to score
     assert metric.result()["lifted"]["points"]["num_frames"] == 2
+
+
+def test_with_a_true_map_of_unrelated_classes_the_labelled_points_are_the_ground_truth() -> None:
+    groups = {name: "road" if name == "road" else "other" for name in PIXELS.classes}
+    own = LabelSet("own", ("road", "other"), [[1, 2, 3], [4, 5, 6]], finer={PIXELS.name: groups})
+    metric = BevSegmentationMetric(own, TINY)
+    frame, annotation = TinyDataset()[0]
+    annotation = replace(annotation, bev=BevMap(np.full((50, 40), ROAD, np.uint8), 0, -8, 0.4))
+    metric.add(frame, annotation, predicted(frame, annotation.mask), "fused")
+    result = metric.result()
+    assert result["labels"] == "own" and result["lifted"]["points"]["miou"] == 1
 
 
 def test_labelled_points_take_precedence_over_masks() -> None:
