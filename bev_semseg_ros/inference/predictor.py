@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -37,7 +38,7 @@ from bev_semseg_ros.resources import shipped_checkpoint
 
 
 class Predictor:
-    """A network that is ready to run. Not thread-safe, except `is_warm` and `prepare`.
+    """A network that is ready to run. If several threads call it, it predicts one after the other.
 
     The torch engine's OpenMP threads busy-wait and slow down other processes: set
     OMP_WAIT_POLICY=PASSIVE before torch is imported. OpenVINO has its own threads, which do not.
@@ -113,6 +114,7 @@ class Predictor:
         threads = num_threads or len(os.sched_getaffinity(0))
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         compile_network(self._network, self.device, self.precision, self.engine, threads, cache)
+        self._lock = threading.Lock()  # compiled parts have one set of buffers
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
             f"threads {threads}"
@@ -265,9 +267,9 @@ class Predictor:
         batch = Batch.from_samples([sample], self.point_attributes, self.whole_clouds)
         batch = batch.to(self.device)
         numbers = {name: number for number, (_, name) in enumerate(batch.image_keys)}
-        self._synchronize()
-        start = time.perf_counter()
-        with torch.inference_mode(), torch_threads(1):
+        with self._lock, torch.inference_mode(), torch_threads(1):
+            self._synchronize()
+            start = time.perf_counter()
             images, image_maps = self._network.run_camera(batch)
             outputs = NetworkOutputs(images=images)
             results: dict[str, Any] = {
@@ -285,8 +287,8 @@ class Predictor:
             batch, of_points = self._network.run_points(batch)
             results |= self._postprocess(of_points, sample, score_threshold)
             results |= self._look(batch, image_maps, sample, score_threshold)
-        self._synchronize()
-        elapsed = (time.perf_counter() - start) * 1e3
+            self._synchronize()
+            elapsed = (time.perf_counter() - start) * 1e3
         boxes, masks = results.pop("detection", None), results.pop("segmentation", {})
         cameras = {name: seen.camera for name, seen in sample.images.items()}
         return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results, self.label_sets)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,20 @@ def test_engines_give_the_same_maps_to_a_fusion_that_uses_the_classes(fusion):
                 assert torch.allclose(found, values, atol=1e-4)
         for found, values in zip(rough(image), expected, strict=True):
             assert torch.allclose(found.float(), values, atol=0.1)
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_threads_that_share_a_predictor_get_the_results_of_their_own_frames(engine):
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    ready = shared_predictor(engine, "fp32", "projective", SHIPPED)
+    samples = [prepare(frame(seed=seed), ready.config) for seed in range(4)] * 6
+    alone = [ready.predict_sample(sample).mask for sample in samples[:4]] * 6
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(ready.predict_sample, samples))
+    assert len({mask.tobytes() for mask in alone}) == 4
+    for prediction, mask in zip(together, alone, strict=True):
+        assert np.array_equal(prediction.mask, mask)
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
