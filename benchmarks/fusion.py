@@ -24,6 +24,7 @@ from bev_semseg_ros.frame import Annotation, Frame, Mode
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
+from bev_semseg_ros.path_kind import prepare_output_file
 
 
 class Shuffled:
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("--degrees", type=float, nargs="+", default=[])
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    prepare_output_file(args.json, "fusion.json")
     predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
     if "detection" not in predictor.label_sets:
         raise SystemExit(f"{args.checkpoint}: its network finds no boxes; give another checkpoint")

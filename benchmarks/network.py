@@ -48,6 +48,7 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
+from bev_semseg_ros.path_kind import prepare_output_file
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
 FLAGS = (
@@ -89,6 +90,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--json", type=Path, metavar="OUT")
     arguments = parser.parse_args()
+    prepare_output_file(arguments.json, "network.json")
     torch.manual_seed(0)
     if arguments.checkpoint:
         loaded = checkpoint.load(arguments.checkpoint)
@@ -102,7 +104,6 @@ def main() -> None:
     )
     print_table(result)
     if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 

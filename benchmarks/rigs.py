@@ -38,6 +38,7 @@ from bev_semseg_ros.model.tasks.detection.metric import (
     DetectionScores,
 )
 from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
+from bev_semseg_ros.path_kind import prepare_output_file
 from bev_semseg_ros.progress import Progress
 
 REAL = ("kitti", "a2d2", "sustech", "camvid_people")
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--moments", nargs="+", type=_pair, default=[], metavar="NAME=PATTERN")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    prepare_output_file(arguments.json, "rigs.json")
     moments = {**MOMENTS, **dict(arguments.moments)}
     network = Predictor.load(arguments.checkpoint)
     other = None if arguments.against is None else Predictor.load(arguments.against)

@@ -42,6 +42,7 @@ from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 from bev_semseg_ros.model.tasks.detection.metric import DetectionScores, counted, scorable
+from bev_semseg_ros.path_kind import prepare_output_file
 from bev_semseg_ros.progress import Progress
 
 Scored = dict[str, tuple[DetectionScores, Predictor]]
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="number of frames, evenly spaced; default: all")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
+    prepare_output_file(arguments.json, "side_cameras.json")
     dataset = open_dataset(arguments.data, cameras="all")
     scored: Scored = {}
     for name, path in (("with", arguments.sighted), ("without", arguments.without)):
