@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 from pathlib import Path
 
 PACKAGE = "bev_semseg_ros"
@@ -27,8 +26,10 @@ def share_path(name: str) -> Path:
         folders.append(Path(get_package_share_directory(PACKAGE)))
     except (ImportError, LookupError, OSError, ValueError):
         pass  # no ROS, no workspace sourced, or one without this package
-    folders.append(Path(__file__).resolve().parents[1])
-    folders.append(Path(sysconfig.get_path("data")) / "share" / PACKAGE)
+    source = Path(__file__).resolve().parents[1]
+    # pip puts the data into PREFIX/share, and the package into PREFIX/lib/pythonX.Y/site-packages.
+    # With --user or --prefix, PREFIX is not that of Python.
+    folders += [source, (source / "../../../share" / PACKAGE).resolve()]
     for folder in folders:
         if (folder / name).exists():
             return folder / name

@@ -102,6 +102,24 @@ def test_an_installed_package_knows_its_version(install: Path) -> None:
     assert result.stdout.strip() == bev_semseg_ros.__version__
 
 
+@pytest.mark.slow
+def test_an_installed_package_finds_its_files_below_its_own_prefix(install: Path) -> None:
+    """As after pip install --user or --prefix, where the prefix is not that of Python."""
+    (installed,) = install.glob("lib/python*/site-packages")
+    command = "from bev_semseg_ros.resources import *; print(shipped_checkpoint())"
+    environment = {key: value for key, value in os.environ.items() if key != "AMENT_PREFIX_PATH"}
+    result = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=installed,
+        env=environment | {"PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    share = install / "share" / "bev_semseg_ros"
+    assert result.stdout.strip() == str(share / "weights" / "bev_semseg.pt"), result.stderr
+
+
 def test_the_changelog_has_headings_of_keep_a_changelog() -> None:
     changelog = get_changelog_from_path(str(ROOT / "CHANGELOG.rst"))
     for version, _, content in changelog.foreach_version():
