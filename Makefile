@@ -12,6 +12,8 @@ PIP := $(CLEAN) $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # The tests of a file run in one worker, because they share nodes. test/conftest.py puts the files of slow tests first.
 # Three workers keep two cores busy, because tests of nodes mostly wait.
 PYTEST := $(CLEAN) ROS_PYTHON_CHECK_FIELDS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# A .venv keeps its version of Python, whatever PYTHON is. pip would name conflicts of packages instead.
+CHECK_PYTHON := import sys; found = sys.version_info[:2]; (3, 11) <= found <= (3, 13) or sys.exit("$(VENV) has Python %d.%d; install Python 3.11, 3.12 or 3.13, and type, for instance: make clean environment PYTHON=python3.12" % found)
 
 .PHONY: demo test fast lint environment clean
 
@@ -20,6 +22,7 @@ environment: $(VENV)/.installed
 $(VENV)/.installed: constraints.txt setup.py
 	$(CLEAN) $(PYTHON) -m venv $(VENV)
 	touch $(VENV)/COLCON_IGNORE
+	@$(BIN)/python -c '$(CHECK_PYTHON)'
 	$(PIP) -c constraints.txt torch  # with its dependencies, which differ between its builds
 	$(PIP) --no-deps -r constraints.txt
 	$(PIP) --no-deps --no-build-isolation -e .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -118,6 +119,28 @@ def test_an_installed_package_finds_its_files_below_its_own_prefix(install: Path
     )
     share = install / "share" / "bev_semseg_ros"
     assert result.stdout.strip() == str(share / "weights" / "bev_semseg.pt"), result.stderr
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.14"])
+def test_make_names_a_python_that_the_packages_do_not_support(version: str, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("constraints.txt", "setup.py"):
+        (tmp_path / name).touch()
+    python = tmp_path / ".venv" / "bin" / "python"  # with another version than this one
+    python.parent.mkdir(parents=True)
+    pretend = f"import sys; sys.version_info = ({version.replace('.', ', ')}); exec(sys.argv[1])"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "{pretend}" "$2"\n')
+    python.chmod(0o755)
+    run = subprocess.run(
+        ["make", "environment", "PYTHON=true"],  # which leaves the .venv as it is
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode != 0
+    assert f".venv has Python {version}; install Python 3.11, 3.12 or 3.13" in run.stderr
+    assert "pip" not in run.stdout
 
 
 def test_the_changelog_has_headings_of_keep_a_changelog() -> None:
