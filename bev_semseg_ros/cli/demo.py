@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         default="runs/demo",
         metavar="DIR",
-        help="folder of the results (default: %(default)s)",
+        help="folder of the results, which replace those of an earlier demo (default: %(default)s)",
     )
     parser.add_argument(
         "--checkpoint", metavar="FILE", help="trained network (default: the shipped one)"

@@ -28,6 +28,7 @@ from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_
 SEED = 990_000  # no training run used drives with this seed
 FRAMES = 12
 SHOWN_SCORE = 0.3
+SUMMARY = "summary.json"
 PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames per second
 RATES = {"5hz": 0.5, "10hz": 1.0}  # playback rate relative to the recorded 10 Hz
@@ -69,7 +70,7 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
     """Run simulated and real drives through the node.
 
     Args:
-        out: Folder for all results. Its previous content is removed.
+        out: Folder for all results. Those of an earlier run are removed.
         checkpoint: Checkpoint of the trained network.
         real_data: Folder that may contain `kitti_raw` and `a2d2`; None to play no real drives.
 
@@ -78,12 +79,12 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
         `Recording.summary`; for simulated drives, also the scores and the result of `parity`.
 
     Raises:
-        ValueError: If a file is damaged.
+        ValueError: If a file is damaged, or if `out` has other content than an earlier run.
         RecordingError: If the node or the player fails.
     """
     out = Path(out)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
+    _empty(out)
+    _write_summary(out, {})  # marks the folder as that of a demo, for the next run
     predictor = Predictor.load(checkpoint)
     tflops = convolution_rate("bf16", len(os.sched_getaffinity(0)))
     summary: dict[str, Any] = {"conv_tflops": tflops}
@@ -95,8 +96,30 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
         summary |= _run_simulated(out, predictor, checkpoint, drive)
     summary |= _run_real(out, predictor, checkpoint, real_data)
 
-    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    _write_summary(out, summary)
     return summary
+
+
+def _empty(out: Path) -> None:
+    """Create the folder of the results, or remove those of an earlier run, finished or not.
+
+    Raises:
+        ValueError: The folder is not empty, and no demo wrote to it.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if not any(out.iterdir()):
+        return
+    if not (out / SUMMARY).is_file():
+        raise ValueError(
+            f"{out}: has files that are no results of a demo; give another folder with --out, or "
+            "empty this one"
+        )
+    shutil.rmtree(out)
+    out.mkdir()
+
+
+def _write_summary(out: Path, summary: dict[str, Any]) -> None:
+    (out / SUMMARY).write_text(json.dumps(summary, indent=1) + "\n")
 
 
 def _simulate(out: Path, drive: _Simulated, predictor: Predictor) -> Dataset:
@@ -179,7 +202,7 @@ def table(summary: dict[str, Any], out: Path) -> str:
     lines += [f"{name:16} {_score_text(run)}" for name, run in runs.items() if "scores" in run]
     lines += [
         "",
-        f"pictures and videos: {out}/*/*.png, {out}/*/drive.mp4; figures: {out / 'summary.json'}",
+        f"pictures and videos: {out}/*/*.png, {out}/*/drive.mp4; figures: {out / SUMMARY}",
     ]
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ pytest.importorskip("rclpy")
 
 from bev_semseg_ros.frame import Boxes, Prediction
 from bev_semseg_ros.ros.bag.recording import Recording, Result
-from bev_semseg_ros.ros.demo import parity, table
+from bev_semseg_ros.ros.demo import SUMMARY, parity, run_demo, table
 
 MASK = np.zeros((4, 5), np.uint8)
 
@@ -67,3 +67,19 @@ def test_the_table_has_a_line_for_each_drive():
     assert "drive 2 1 100/100 ms 30 ms 4 ms 1 overwritten" in lines
     assert "real 2 1 100/100 ms 30 ms 4 ms 1 overwritten" in lines
     assert "drive miou 0.500/0.510, lanes 0.250/0.250" in lines
+
+
+def test_a_folder_with_other_files_is_refused_and_keeps_them(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="has files that are no results of a demo"):
+        run_demo(tmp_path, tmp_path / "none.pt", None)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_the_results_of_a_run_that_ended_early_are_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"none\.pt"):
+            run_demo(out, tmp_path / "none.pt", None)
+        assert [path.name for path in out.iterdir()] == [SUMMARY]
+        (out / "first.png").touch()
