@@ -27,6 +27,7 @@ from bev_semseg_ros.sim import generate as module
 from bev_semseg_ros.sim.generate import generate
 from bev_semseg_ros.sim.rigs.beams import MODELS, beam_pattern
 from bev_semseg_ros.sim.rigs.rig_file import load_rig
+from bev_semseg_ros.sim.sensors.lidar import sees_an_image
 
 EXAMPLE = ROOT / "config" / "calibration_example.yaml"
 RIG_EXAMPLE = ROOT / "config" / "calibration_rig_example.yaml"
@@ -171,6 +172,18 @@ def test_rigs_that_are_not_calibration_files_are_refused(tmp_path, capsys):
     assert main([*command, "--rig", "waymo"]) == 2
     assert "or a calibration YAML" in capsys.readouterr().err
     assert not (tmp_path / "set").exists()
+
+
+def test_a_few_beams_in_a_flat_image_are_found(tmp_path):
+    def look_ahead_with_a_flat_image(tree: dict) -> None:
+        tree["lidar"]["beams"] = {"model": "OS0-128"}
+        focal, width, height = 5444.0, 1920, 600  # 20 degrees wide, 6 degrees high
+        matrix = [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]]
+        tree["camera"].update(width=width, height=height, rectified_matrix=matrix)
+        view = transform(translation=(0.5, 0.0, tree["lidar"]["ego_from_lidar"][2][3]))
+        tree["camera"]["camera_from_ego"] = (OPTICAL_FROM_VIEW @ invert(view)).tolist()
+
+    assert sees_an_image(load_rig(changed(tmp_path, look_ahead_with_a_flat_image)))
 
 
 def test_lidars_without_beams_in_the_images_are_refused_before_frames_are_written(

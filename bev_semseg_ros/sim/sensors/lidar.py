@@ -33,9 +33,8 @@ BOX_MARGIN = 0.3
 # Distances in metres at which a ray is tested against the images. A lidar and a camera are at
 # different places, so where a ray crosses the border of an image depends on the distance.
 TEST_DISTANCES = (2.0, 4.0, 8.0, 20.0, 1000.0)
-# Step in azimuth and number of elevations of a coarse test, which precedes the test of every ray.
+# Step in azimuth of a coarse test, which precedes the test of every ray.
 _COARSE_STEP = np.radians(3.0)
-_COARSE_ELEVATIONS = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,18 +337,15 @@ def _turn(number: int, rig: Rig, full_turn: bool) -> _Rays:
 def _near_images(azimuths: np.ndarray, number: int, rig: Rig) -> np.ndarray:
     """Return at which azimuths (A,) rays of a lidar may end in an image.
 
-    Only a coarse grid of rays is tested. All azimuths within two coarse steps of a ray that ends in
-    an image are accepted.
+    Every beam is tested, but only at coarse steps in azimuth. All azimuths within two coarse steps
+    of a ray that ends in an image are accepted.
 
     Args:
         azimuths: (A,) radians in the frame of the lidar.
         number: Index of the lidar in `Rig.lidars`.
         rig: The lidars and the cameras.
     """
-    elevations = rig.lidars[number].elevations
-    beams = np.unique(
-        np.linspace(0, len(elevations) - 1, min(_COARSE_ELEVATIONS, len(elevations))).astype(int)
-    )
+    beams = np.arange(len(rig.lidars[number].elevations))
     cell_count = round(2 * np.pi / _COARSE_STEP)
     rings, cells = (grid.ravel() for grid in np.meshgrid(beams, np.arange(cell_count)))
     rays = _Rays(np.full(len(rings), number), rings, cells * _COARSE_STEP)
