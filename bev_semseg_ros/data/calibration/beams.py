@@ -10,8 +10,13 @@ import numpy as np
 from bev_semseg_ros.data.files import numbers
 
 MAX_BEAMS = 1024  # of one lidar
-MAX_STEP = 10.0  # degrees between two shots of a beam
-MAX_RANGE = 1000.0  # metres
+STEPS = (0.01, 10.0)  # least and greatest angle between two shots of a beam, degrees
+RANGES = (1.0, 1000.0)  # least and greatest range, metres
+# Smaller values are radians: a full turn has 6.28 of them, and no lidar points many beams so close
+# to the horizon.
+MIN_SECTOR = 6.5  # degrees
+MIN_ELEVATION = 1.6  # degrees, of the steepest of at least MANY_BEAMS beams
+MANY_BEAMS = 8
 
 
 @dataclass(frozen=True)
@@ -81,9 +86,9 @@ def read_beams(section: Any, where: str) -> Beams:
     return Beams(
         model,
         _elevations(section, where),
-        _number(section, "azimuth_step", MAX_STEP, where),
+        _number(section, "azimuth_step", STEPS, "degrees", where),
         _azimuths(section, where),
-        _number(section, "max_range", MAX_RANGE, where),
+        _number(section, "max_range", RANGES, "metres", where),
     )
 
 
@@ -96,8 +101,14 @@ def _elevations(section: dict[str, Any], where: str) -> tuple[float, ...]:
     if not isinstance(values, list) or not 1 <= len(values) <= MAX_BEAMS:
         raise ValueError(f"{where}: expected a list of 1 to {MAX_BEAMS} angles, got {values!r}")
     elevations = numbers(values, (len(values),), where)
-    if np.abs(elevations).max() > 90:
+    largest = float(np.abs(elevations).max())
+    if largest > 90:
         raise ValueError(f"{where}: expected degrees from -90 to 90, got {values!r}")
+    if len(values) >= MANY_BEAMS and largest < MIN_ELEVATION:
+        raise ValueError(
+            f"{where}: {len(values)} beams within {largest:.2g} degrees of the horizon: these seem "
+            "to be radians; give degrees"
+        )
     return tuple(elevations.tolist())
 
 
@@ -112,16 +123,24 @@ def _azimuths(section: dict[str, Any], where: str) -> tuple[float, float] | None
             f"{where}: expected the first and the last angle in degrees, ascending and at most "
             f"360 apart, got {section['azimuths']!r}"
         )
+    if last - first < MIN_SECTOR:
+        raise ValueError(
+            f"{where}: a sweep of {last - first:.3g} degrees: these seem to be radians; give "
+            "degrees"
+        )
     return first, last
 
 
-def _number(section: dict[str, Any], key: str, highest: float, where: str) -> float | None:
-    """Return a number above 0 in a section; None if not given."""
+def _number(
+    section: dict[str, Any], key: str, bounds: tuple[float, float], unit: str, where: str
+) -> float | None:
+    """Return a number within bounds in a section; None if not given."""
     if key not in section:
         return None
     value = float(numbers(section[key], (), f"{where}.{key}"))
-    if not 0 < value <= highest:
+    low, high = bounds
+    if not low <= value <= high:
         raise ValueError(
-            f"{where}.{key}: expected a number above 0 and up to {highest:g}, got {section[key]!r}"
+            f"{where}.{key}: expected {low:g} to {high:g} {unit}, got {section[key]!r}"
         )
     return value

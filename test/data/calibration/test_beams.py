@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from support.paths import ROOT
@@ -12,6 +13,7 @@ from support.paths import ROOT
 from bev_semseg_ros.data.calibration import (
     Beams,
     load_calibration,
+    read_beams,
     save_calibration,
     write_beams,
 )
@@ -56,11 +58,19 @@ def test_a_file_without_beams_is_read_and_written_without_them(tmp_path):
         ({"elevations": []}, "beams.elevations: expected a list"),
         ({"elevations": [1, "up"]}, "beams.elevations: expected numbers"),
         ({"elevations": [0, 91]}, "beams.elevations: expected degrees from -90 to 90"),
-        ({"azimuth_step": 0}, "beams.azimuth_step: expected a number above 0 and up to 10, got 0"),
+        ({"azimuth_step": 0}, "beams.azimuth_step: expected 0.01 to 10 degrees, got 0"),
+        ({"max_range": 0.12}, "beams.max_range: expected 1 to 1000 metres, got 0.12"),
         ({"azimuth_step": [0.2]}, "beams.azimuth_step: expected shape"),
         ({"max_range": float("nan")}, "beams.max_range: expected finite"),
         ({"azimuths": [60, -60]}, "beams.azimuths: expected the first and the last angle"),
         ({"azimuths": [0, 400]}, "beams.azimuths: expected the first and the last angle"),
+        (
+            {"elevations": np.radians(np.linspace(-15, 15, 16)).tolist()},
+            "beams.elevations: 16 beams within 0.26 degrees .* radians; give degrees",
+        ),
+        ({"azimuths": [-1.05, 1.05]}, "beams.azimuths: a sweep of 2.1 degrees: .* radians; give"),
+        ({"azimuths": [-3.1416, 3.1416]}, "beams.azimuths: a sweep of 6.28 degrees: .* radians"),
+        ({"azimuth_step": 0.0035}, "beams.azimuth_step: expected 0.01 to 10 degrees, got 0.0035"),
     ],
 )
 def test_the_error_for_wrong_beams_names_file_and_setting(beams, message, tmp_path):
@@ -69,6 +79,11 @@ def test_the_error_for_wrong_beams_names_file_and_setting(beams, message, tmp_pa
     (tmp_path / "rig.yaml").write_text(yaml.safe_dump(tree))
     with pytest.raises(ValueError, match=rf"rig.yaml: lidar\.{message}"):
         load_calibration(tmp_path / "rig.yaml")
+
+
+def test_a_lidar_with_few_narrow_layers_is_accepted():
+    elevations = (-1.2, -0.4, 0.4, 1.2)  # as of a scanner with four layers
+    assert read_beams({"elevations": list(elevations)}, "").elevations == elevations
 
 
 def without_beams(text: str) -> str:
