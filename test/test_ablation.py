@@ -86,7 +86,7 @@ def read(file: Path) -> dict[str, Any]:
 def programs(tmp_path: Path, kernels: None, monkeypatch: pytest.MonkeyPatch) -> dict:
     """Return the functions `main` of run.py and collect.py, with data and a table beside them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)  # a worker for each core would take longer
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})  # more workers would take longer
     monkeypatch.setattr(bootstrap, "RESAMPLES", 20)
     monkeypatch.syspath_prepend(str(PROGRAMS))
     given, config = tmp_path / "given.pt", with_settings(Config(), SMALL)

@@ -98,7 +98,7 @@ def folder(kernels: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("extending")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(os, "cpu_count", lambda: 1)  # a worker for each core would take longer
+        patch.setattr(os, "sched_getaffinity", lambda _: {0})  # more workers would take longer
         run_here(SECTIONS["# Extending"])
     return folder
 

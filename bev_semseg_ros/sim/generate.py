@@ -98,7 +98,7 @@ def generate(
     done = manifest.begin(writer)
     wanted = range(first_scene, first_scene + scenes)
     todo = [scene for scene in wanted if scene not in done]
-    count = min(workers or os.cpu_count() or 1, max(len(todo), 1))
+    count = min(workers or len(os.sched_getaffinity(0)), max(len(todo), 1))
     with Progress("simulating", scenes * frames, shown=progress) as bar:
         bar.start_at((scenes - len(todo)) * frames)
         try:

@@ -55,14 +55,25 @@ def a2d2(tmp_path_factory):
     return out
 
 
-def test_a_killed_worker_is_an_error_that_says_how_to_continue(tmp_path):
-    class KillsItsWorker(FixedRig):
-        def __reduce__(self):  # unpickling it ends the worker, as if killed
-            return os._exit, (9,)
+class KillsItsWorker(FixedRig):
+    def __reduce__(self):  # unpickling it ends the worker, as if killed
+        return os._exit, (9,)
 
+
+def test_a_killed_worker_is_an_error_that_says_how_to_continue(tmp_path):
     source = KillsItsWorker(RIGS["kitti"].resized(SIZE))
     with pytest.raises(ChildProcessError, match=r"was killed.* repeat .* fewer --workers"):
         generate(tmp_path / "set", source, 2, 1, 4, SIZE, workers=2, progress=False)
+
+
+def test_a_process_that_may_use_one_core_of_the_machine_starts_no_workers(tmp_path):
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})  # as taskset or a job of Slurm does
+    try:
+        source = KillsItsWorker(RIGS["kitti"].resized(SIZE))
+        generate(tmp_path / "set", source, 2, 1, 4, SIZE, progress=False)
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def test_result_does_not_depend_on_the_number_of_workers(kitti, tmp_path):
