@@ -160,12 +160,18 @@ def prepare_output_file(path: Path | None, name: str) -> None:
 
 
 def check_output_folder(path: Path) -> None:
-    """Check that a path is a folder or can become one.
+    """Check before a long task that a path is a folder or can become one, and takes files.
 
     Raises:
         ValueError: The path or one of its parents is a file.
+        OSError: No files can be created there.
     """
     _check_folder(path, path)
+    existing = next(each for each in (path, *path.parents) if each.exists())
+    if not _takes_files(existing):
+        raise OSError(
+            f"{path}: cannot be written (no permission, or a read-only disk); give another folder"
+        )
 
 
 def check_space(folder: Path, size: float, content: str) -> None:

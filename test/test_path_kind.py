@@ -222,6 +222,27 @@ def test_an_output_file_that_cannot_be_written_is_refused_before_any_work(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--config", "run/config.yaml", "--data", "street", "--out", "/proc/run"],
+        ["visualize", "--checkpoint", "run/checkpoint.pt", "--data", "street", "--out", "/proc/a"],
+        ["bag", "--data", "street", "--out", "/proc/bag"],
+        pytest.param(
+            ["synth", "/proc/a", "--rig", "kitti", "--scenes", "1", "--frames", "1", "--seed", "1"],
+            marks=pytest.mark.slow,  # it loads numba
+        ),
+    ],
+)
+def test_an_output_folder_that_cannot_be_written_is_refused_before_any_work(
+    arguments, things, monkeypatch, capsys
+):
+    monkeypatch.chdir(things)
+    assert main(arguments) == 2  # not even root can create files there
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"bev-semseg: error: /proc/\w+: cannot be written .*give another folder", error)
+
+
 def test_the_doctor_writes_to_a_folder_that_does_not_exist_yet(things, tmp_path):
     report, parameters = tmp_path / "a" / "b" / "out.json", tmp_path / "c" / "params.yaml"
     files = ["--json", str(report), "--params", str(parameters)]
