@@ -1,4 +1,5 @@
 import json
+import resource
 import subprocess
 import sys
 
@@ -58,6 +59,25 @@ def test_the_manifest_of_many_scenes_is_not_written_for_each_scene(tmp_path):
     assert len(written) < 5
     assert len(table.read_text().splitlines()) == 1 + 20_030 * 2
     assert manifest.begin(writer) == set(range(20_030))
+
+
+def test_a_full_disk_leaves_the_table_of_the_complete_scenes(tmp_path):
+    writer, manifest = writer_to(tmp_path), Manifest(tmp_path, REQUEST, "")
+    manifest.begin(writer)
+    for scene in range(100):
+        manifest.add(scene, writer)
+    manifest.flush(writer)
+    table = tmp_path / "training" / "frames.csv"
+    before = table.read_text()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) - 1, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            manifest.add(100, writer)
+            manifest.flush(writer)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert table.read_text() == before
 
 
 def test_another_rig_of_the_same_name_is_refused(tmp_path):

@@ -114,13 +114,16 @@ class KittiWriter(Writer):
 
     def finish(self, scenes: list[int]) -> None:
         period = max(MIN_SCENE_PERIOD_NS, self._frames * FRAME_PERIOD_NS)
-        with open(self._root / "frames.csv", "w", newline="") as file:
+        # The table is replaced at once, so that a full disk does not destroy the earlier one.
+        temporary = self._root / "frames.csv.tmp"
+        with open(temporary, "w", newline="") as file:
             table = csv.writer(file)
             table.writerow(["frame", "scene", "time_ns"])
             for scene in scenes:
                 for frame in range(self._frames):
                     time_ns = scene * period + frame * FRAME_PERIOD_NS
                     table.writerow([self._frame_name(scene, frame), f"scene_{scene:04d}", time_ns])
+        temporary.replace(self._root / "frames.csv")
 
     @staticmethod
     def _write_points(path: Path, scan: Scan, ego_from_lidar: np.ndarray) -> None:
