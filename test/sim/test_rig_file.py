@@ -101,6 +101,10 @@ def on_its_side(tree: dict) -> None:
     turn_camera(tree, rotation_rpy(np.pi / 2, 0.0, 0.0))
 
 
+def not_optical(tree: dict) -> None:
+    tree["camera"]["camera_from_ego"] = invert(transform(translation=(0.5, 0.0, 1.6))).tolist()
+
+
 def turn_camera(tree: dict, rotation: np.ndarray) -> None:
     """Orient the camera: its view (x forward, z up) gets this rotation in the ego frame."""
     view = transform(rotation, (0.5, 0.0, 1.6))
@@ -135,6 +139,7 @@ def with_units(tree: dict) -> None:
         (on_the_ground, r"lidar.ego_from_lidar: the sensor is 0.00 m above the ground, expected"),
         (below, "camera.camera_from_ego: the sensor is -1.50 m above the ground"),
         (on_its_side, "camera.camera_from_ego: the image lies on its side, .* lose the headings"),
+        (not_optical, "camera.camera_from_ego: .* lacks the rotation to the optical frame"),
         (wide, "camera.rectified_matrix: the rectified image shows more than 151 degrees"),
         (lambda tree: tree["camera"].pop("width"), "camera: missing width"),
         (with_units, "lidar.lidar_from_unit: the simulator .* list the units as lidars"),

@@ -159,9 +159,10 @@ def _check_upright(camera: Camera, where: str) -> None:
     """Check that labels can rotate a box about the vertical axis of an image."""
     if abs(camera.camera_from_ego[1, 2]) < LEAST_UPRIGHT:
         raise ValueError(
-            f"{where}: the image lies on its side, or the camera looks straight up or down. The "
-            "labels turn boxes about the vertical axis of the first image, so they would lose the "
-            "headings; begin the section cameras with another camera"
+            f"{where}: the image lies on its side, or the camera looks straight up or down. If it "
+            "does not, the matrix lacks the rotation to the optical frame: x right, y down, z "
+            "forward. If it does, begin the section cameras with another camera: the labels turn "
+            "boxes about the vertical axis of the first image, so they would lose the headings"
         )
 
 
