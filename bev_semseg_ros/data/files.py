@@ -309,9 +309,8 @@ def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{where}: expected numbers of shape {shape}, got {str(values)[:80]!r}"
-        ) from None
+        expected = f"numbers of shape {shape}" if shape else "a number"
+        raise ValueError(f"{where}: expected {expected}, got {str(values)[:80]!r}") from None
     if array.shape != shape:
         raise ValueError(f"{where}: expected shape {shape}, got {array.shape}")
     if not np.isfinite(array).all():

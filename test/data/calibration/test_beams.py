@@ -59,6 +59,7 @@ def test_a_file_without_beams_is_read_and_written_without_them(tmp_path):
         ({"elevations": [1, "up"]}, "beams.elevations: expected numbers"),
         ({"elevations": [0, 91]}, "beams.elevations: expected degrees from -90 to 90"),
         ({"azimuth_step": 0}, "beams.azimuth_step: expected 0.01 to 10 degrees, got 0"),
+        ({"max_range": "100 m"}, "beams.max_range: expected a number, got '100 m'"),
         ({"max_range": 0.12}, "beams.max_range: expected 1 to 1000 metres, got 0.12"),
         ({"azimuth_step": [0.2]}, "beams.azimuth_step: expected shape"),
         ({"max_range": float("nan")}, "beams.max_range: expected finite"),
