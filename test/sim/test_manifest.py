@@ -83,7 +83,7 @@ def test_a_full_disk_leaves_the_table_of_the_complete_scenes(tmp_path):
 def test_another_rig_of_the_same_name_is_refused(tmp_path):
     Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
     other = Request(4, "kitti", 2, (160, 100), False, "ab12")
-    with pytest.raises(ValueError, match="rig_digest"):
+    with pytest.raises(ValueError, match="another description of the rig's sensors"):
         Manifest(tmp_path, other, "").begin(writer_to(tmp_path))
 
 

@@ -252,5 +252,5 @@ def test_a_folder_made_from_another_file_of_the_same_name_is_refused(kernels, tm
     path = changed(tmp_path, with_beams(model="VLP-16"))
     generate(tmp_path / "set", str(path), 1, 1, 4, (160, 96), workers=1, progress=False)
     changed(tmp_path, with_beams(model="VLP-16", max_range=60))
-    with pytest.raises(ValueError, match=r"holds another data set .*rig_digest"):
+    with pytest.raises(ValueError, match=r"holds another data set .*the rig's sensors"):
         generate(tmp_path / "set", str(path), 2, 1, 4, (160, 96), workers=1, progress=False)
