@@ -29,7 +29,7 @@ $(VENV)/.installed: constraints.txt setup.py
 	touch $@
 
 demo: environment
-	$(CLEAN) $(BIN)/bev-semseg demo
+	$(CLEAN) $(BIN)/python -m bev_semseg_ros.cli.main demo
 
 test: environment lint
 	$(PYTEST)
@@ -40,7 +40,7 @@ fast: environment
 lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy bev_semseg_ros
+	$(BIN)/python -m mypy bev_semseg_ros
 
 clean:
 	rm -rf $(VENV) build install log

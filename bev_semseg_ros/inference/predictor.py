@@ -7,8 +7,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +16,18 @@ from torch import Tensor, nn
 
 from bev_semseg_ros.bev_lifting import lift
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import MODES, BevMap, Camera, Frame, Mode, Prediction
+from bev_semseg_ros.frame import MODES, BevMap, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
 from bev_semseg_ros.inference.choices import choose_device, choose_engine, choose_precision
 from bev_semseg_ros.inference.compilation import compile_network
-from bev_semseg_ros.inference.engine import (
-    MAX_SHAPES,
-    CompiledByShape,
-    cache_folder,
-    torch_threads,
-)
+from bev_semseg_ros.inference.engine import CompiledByShape, cache_folder, torch_threads
+from bev_semseg_ros.inference.warm_up import warm_up_samples
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
 from bev_semseg_ros.model.tasks.task import Task
-from bev_semseg_ros.preprocessing import RectifiedImage, Sample, network_size, prepare
+from bev_semseg_ros.preprocessing import Sample, network_size, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
 
 
@@ -177,18 +171,7 @@ class Predictor:
             camera_sizes: (width, height) of each camera's images as recorded, in the order of the
                 cameras; empty: for the lidar alone.
         """
-        grid = self.config.grid
-        middle = np.array([[0.5 * (grid.x_min + grid.x_max), 0, 1, 0.5]], np.float32)
-        sizes = tuple(network_size(size, self.config.image) for size in camera_sizes)
-        rigs: list[tuple[tuple[int, int], ...]] = [(), *((size,) for size in sizes)]
-        if self._bev_sees_images:
-            # The BEV branch is compiled for the maps of all cameras together. A missing image must
-            # not cost a compilation either, as far as the compiled branches are kept.
-            without_one = combinations(sizes, max(len(sizes) - 1, 0))
-            rigs = list(dict.fromkeys([(), sizes, *without_one, *rigs]))[:MAX_SHAPES]
-        for rig in dict.fromkeys(rigs):
-            images = {str(number): _black_image(size) for number, size in enumerate(rig)}
-            sample = replace(Sample.of(middle), images=images)
+        for sample in warm_up_samples(camera_sizes, self.config, self._bev_sees_images):
             for _ in range(2):  # torch optimises traced code in its second run
                 self.predict_sample(sample)
         dense = self._network.point_encoder.dense
@@ -400,13 +383,6 @@ class Predictor:
     def _synchronize(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-
-
-def _black_image(size: tuple[int, int]) -> RectifiedImage:
-    """Return an image of a size (width, height)."""
-    width, height = size
-    camera = Camera(np.diag([width, width, 1.0]), size, np.eye(4))
-    return RectifiedImage(np.zeros((height, width, 3), np.uint8), camera)
 
 
 # The data that a mode uses, for the message that they are missing.
