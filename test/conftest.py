@@ -28,16 +28,21 @@ NO_GPU = "needs a GPU that torch can use (CUDA)"
 def ros_domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Run ROS in this process and its child processes in a domain of their own.
 
-    This also sets the shared-memory profile, which Fast DDS reads only once: when a process
-    creates its first participant, in whichever test that happens.
+    This also sets the profile of Fast DDS, which it reads only once: when a process creates its
+    first participant, in whichever test that happens.
     """
     if not has_rclpy():
         yield
         return
+    from support.dds_profile import write_profile
+
+    from bev_semseg_ros.ros.dds import profile_variable
     from bev_semseg_ros.ros.domain import reserve_domain
 
+    folder = tmp_path_factory.mktemp("ros_log")
     with reserve_domain() as domain:
-        os.environ.update(domain.environment(tmp_path_factory.mktemp("ros_log")))
+        os.environ.update(domain.environment(folder))
+        os.environ[profile_variable()] = str(write_profile(folder))
         yield
 
 
