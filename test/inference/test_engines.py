@@ -184,7 +184,7 @@ def test_a_user_without_a_home_directory_has_no_cache_and_no_error(tmp_path, mon
 
 
 def test_a_class_that_a_notebook_defines_has_no_cache_and_no_error(tmp_path, monkeypatch):
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     cell = {"__name__": "__main__", "nn": nn}
     exec("class Own(nn.Module): pass", cell)
     (tmp_path / "a.pt").touch()

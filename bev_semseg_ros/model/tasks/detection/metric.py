@@ -250,7 +250,7 @@ class DetectionScores:
         for label in np.flatnonzero(num_truth.sum(0)):
             for threshold in THRESHOLDS:
                 values.append(self.resampled_ap(int(label), threshold, times))
-        return np.mean(values, axis=0)
+        return np.mean(values, axis=0) if values else np.full(len(times), np.nan)
 
     def resampled_ap(self, label: int, threshold: float, times: np.ndarray) -> np.ndarray:
         """Return (R,) AP of a class in R resamples of the frames, NaN without ground truth.
