@@ -43,7 +43,7 @@ class Loader:
 
     Attributes:
         tasks: tasks that are trained.
-        untrained: tasks that the configuration trains, but for which no frame has labels.
+        untrained: tasks that the configuration asks for, but for which no frame has labels.
         uses_camera: True if the training needs images.
     """
 

@@ -24,5 +24,6 @@ def write_profile(folder: Path) -> Path:
     """
     path = folder / "fastdds.xml"
     shipped = share_path("config/fastdds_shm.xml").read_text()
-    path.write_text(shipped.replace("<dds>", _SETTINGS, 1))
+    assert shipped.count("<dds>") == 1
+    path.write_text(shipped.replace("<dds>", _SETTINGS))
     return path
