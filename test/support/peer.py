@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.srv import SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
-from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
+from support.matching import is_matched, matches
 from visualization_msgs.msg import MarkerArray
 
 from bev_semseg_ros.labels import load_label_set
@@ -95,25 +95,13 @@ class Peer:
 
     def connect(self, *topics: str) -> None:
         """Wait until both sides have found each other and the node has chosen its final QoS."""
-        wanted = topics or ("points", "image", "camera_info")
-        namespace = self.namespace
-
-        def reliable(topic: str) -> bool:
-            found = self.node.get_subscriptions_info_by_topic(f"{namespace}/{topic}")
-            return any(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in found)
-
-        def counts() -> dict[str, tuple[int, bool]]:
-            return {
-                topic: (self.publishers[topic].get_subscription_count(), reliable(topic))
-                for topic in wanted
-            }
-
+        publishers = [self.publishers[topic] for topic in topics or self.publishers]
         self.spin_until(
-            lambda: set(counts().values()) == {(1, True)},
-            what=lambda: f"the node's subscription (how many, reliable: {counts()})",
+            lambda: all(is_matched(self.node, publisher) for publisher in publishers),
+            what=lambda: f"the node's subscription ({[matches(self.node, p) for p in publishers]})",
         )
         self.spin_until(
-            lambda: self.node.count_publishers(f"{namespace}/perception/timing") == 1,
+            lambda: self.node.count_publishers(f"{self.namespace}/perception/timing") == 1,
             what="the node's publisher",
         )
 

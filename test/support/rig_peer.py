@@ -13,9 +13,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import Odometry
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
+from support.matching import is_matched, matches
 from visualization_msgs.msg import MarkerArray
 
 from bev_semseg_ros.data.calibration import Calibration
@@ -67,25 +67,23 @@ class RigPeer:
             )
         self._stamp = 1_000_000_000
 
-    def spin_until(self, condition: Callable[[], Any], what: str) -> None:
+    def spin_until(self, condition: Callable[[], Any], what: str | Callable[[], str]) -> None:
         """Collect results until the condition holds; fail if `what` does not come in time."""
         end = time.monotonic() + PATIENCE
         while not condition():
             if time.monotonic() > end:
                 counts = {topic: len(found) for topic, found in self.received.items()}
-                pytest.fail(f"{what} did not come within {PATIENCE} s; came: {counts}")
+                missing = what() if callable(what) else what
+                pytest.fail(f"{missing} did not come within {PATIENCE} s; came: {counts}")
             self._executor.spin_once(timeout_sec=0.05)
 
     def connect(self) -> None:
         """Wait until both sides have found each other and the node has chosen its final QoS."""
-
-        def is_ready(topic: str) -> bool:
-            found = self.node.get_subscriptions_info_by_topic(f"{self._namespace}/{topic}")
-            is_reliable = [i.qos_profile.reliability == ReliabilityPolicy.RELIABLE for i in found]
-            publisher = self._publishers[topic]
-            return is_reliable == [True] and publisher.get_subscription_count() == 1
-
-        self.spin_until(lambda: all(map(is_ready, self._publishers)), "the node's subscriptions")
+        publishers = self._publishers.values()
+        self.spin_until(
+            lambda: all(is_matched(self.node, publisher) for publisher in publishers),
+            lambda: f"the node's subscription ({[matches(self.node, p) for p in publishers]})",
+        )
         for topic in self.received:
             name = f"{self._namespace}/perception/{topic}"
             self.spin_until(lambda name=name: self.node.count_publishers(name) == 1, name)
