@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,24 @@ def test_an_installed_package_finds_its_files_below_its_own_prefix(install: Path
     )
     share = install / "share" / "bev_semseg_ros"
     assert result.stdout.strip() == str(share / "weights" / "bev_semseg.pt"), result.stderr
+
+
+def test_the_supported_versions_of_python_are_the_same_everywhere() -> None:
+    texts = {
+        name: (ROOT / name).read_text()
+        for name in ("Makefile", "README.md", "docs/installation.md", ".github/workflows/ci.yaml")
+    }
+    (tested,) = re.findall(
+        r'python: \["([\d.]+)".*"([\d.]+)"\]', texts[".github/workflows/ci.yaml"]
+    )
+    for name in ("Makefile", "README.md", "docs/installation.md"):
+        ranges = re.findall(r"Python (\d\.\d+) to (\d\.\d+)", texts[name])
+        assert set(ranges) == {tested}, name
+    enforced = re.search(r"\((\d), (\d+)\) <= found <= \((\d), (\d+)\)", texts["Makefile"])
+    assert enforced is not None
+    first, minor, last, last_minor = enforced.groups()
+    assert (f"{first}.{minor}", f"{last}.{last_minor}") == tested
+    assert f'python_requires=">={tested[0]}"' in (ROOT / "setup.py").read_text()
 
 
 @pytest.mark.parametrize("version", ["3.10", "3.14"])

@@ -113,6 +113,11 @@ _TYPES: tuple[tuple[str, str, str, str], ...] = (
         _CAMERA_DRIVER,
     ),
 )
+# Name of a transport at the end of a topic -> what its compressed images are, remedy.
+_OF_COMPRESSED_IMAGES = (
+    ("/compressedDepth", "depths, not colours", "use the topic of the colour image"),
+    ("/zstd", "images packed with zstd", _republish("image_transport", "zstd")),
+)
 # Words in the names of types and topics, for packages that are not in the table above.
 _LIDAR_WORDS = r"lidar|laser|velodyne|ouster|hesai|pandar|livox|robosense|sick|innoviz|seyond|aeva"
 _LIDAR_WORDS += r"|innovusion|cepton|valeo|ibeo|luminar|leishen|lslidar|vanjee|benewake|quanergy"
@@ -138,7 +143,7 @@ def undecoded(topic: str, message_type: str) -> Undecoded | None:
     if message_type.startswith("sensor_msgs/msg/") and message_type.endswith(
         ("/PointCloud2", "/Image", "/CompressedImage", "/CameraInfo")
     ):
-        return _depth(topic, message_type)
+        return _in_compressed_images(topic, message_type)
     if "imu" in topic.lower():
         return None  # a lidar's packets of IMU data have the same type as those of points
     for pattern, kind, what, remedy in _TYPES:
@@ -158,13 +163,14 @@ def all_undecoded(types: Mapping[str, str] | Iterable[tuple[str, str]]) -> list[
     return [each for each in found if each is not None]
 
 
-def _depth(topic: str, message_type: str) -> Undecoded | None:
-    """Describe a compressed depth image, which has the type of a compressed image; else None."""
-    if not message_type.endswith("/CompressedImage") or not topic.endswith("/compressedDepth"):
+def _in_compressed_images(topic: str, message_type: str) -> Undecoded | None:
+    """Describe what a transport sends as compressed images that are no JPEG or PNG; else None."""
+    if not message_type.endswith("/CompressedImage"):
         return None
-    return Undecoded(
-        topic, message_type, IMAGE, "depths, not colours", "use the topic of the colour image"
-    )
+    for suffix, what, remedy in _OF_COMPRESSED_IMAGES:
+        if topic.endswith(suffix):
+            return Undecoded(topic, message_type, IMAGE, what, _filled(remedy, topic))
+    return None
 
 
 def _filled(remedy: str, topic: str) -> str:

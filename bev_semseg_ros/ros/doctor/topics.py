@@ -11,6 +11,7 @@ from bev_semseg_ros.data.calibration import YAML_NAME, Calibration
 from bev_semseg_ros.frame import CAMERA, LIDAR
 from bev_semseg_ros.ros.convert.compressed_image import SUFFIX
 from bev_semseg_ros.ros.convert.message import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE, POINT_CLOUD
+from bev_semseg_ros.ros.convert.undecoded import undecoded
 from bev_semseg_ros.ros.doctor.candidates import (
     NEARLY_ALL,
     Candidate,
@@ -26,7 +27,6 @@ INPUT_TYPES = {
     "image": IMAGE,
     "camera_info": CAMERA_INFO,
 }
-DEPTH_SUFFIX = "/compressedDepth"  # image_transport's name for depth images, of the same type
 OWN_IMAGES = "/semseg/"  # in the topics of the node's own images, which a bag may hold, too
 ONE_OF_EACH = Sensors()
 # Kind of an input -> the option that names its sensors.
@@ -287,10 +287,10 @@ def _most_messages(available: Available, kind: str) -> str:
 
 
 def _counts(available: Available, message_type: str) -> dict[str, int]:
-    """Return the topics of a type that are not the node's own -> their number of messages."""
+    """Return the topics of a type that the node decodes, without its own -> numbers of messages."""
     counts = {}
     for topic, (found_type, count) in available.items():
-        is_own_or_depth = OWN_IMAGES in topic or topic.endswith(DEPTH_SUFFIX)
-        if found_type == message_type and not is_own_or_depth:
+        is_usable = OWN_IMAGES not in topic and undecoded(topic, found_type) is None
+        if found_type == message_type and is_usable:
             counts[topic] = count
     return counts

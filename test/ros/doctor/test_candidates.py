@@ -307,6 +307,8 @@ def test_undecoded_lidar_data_is_named_with_a_remedy(
         ("/front/theora", "theora_image_transport/msg/Packet", "in_transport:=theora"),
         ("/front/ffmpeg", "ffmpeg_image_transport_msgs/msg/FFMPEGPacket", "-r in/ffmpeg:=/front/f"),
         ("/front/video", "foxglove_msgs/msg/CompressedVideo", "in_transport:=foxglove"),
+        ("/front/zstd", "sensor_msgs/msg/CompressedImage", "-r in/zstd:=/front/zstd"),
+        ("/compressedDepth", "sensor_msgs/msg/CompressedImage", "the topic of the colour image"),
         ("/rgbd", "realsense2_camera_msgs/msg/RGBD", "let the camera's driver publish"),
     ],
 )
