@@ -37,6 +37,7 @@ class Request:
         full_turn: Whether points that no camera sees are kept.
         rig_digest: Distinguishes rigs of the same name; empty if the name is enough.
         labels: Kinds of labels that are written.
+        version: Version of the simulator: another one makes other scenes from the same seed.
     """
 
     seed: int
@@ -46,6 +47,7 @@ class Request:
     full_turn: bool
     rig_digest: str = ""
     labels: str = LABELS
+    version: str = __version__
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as it is written to the manifest."""
@@ -180,7 +182,6 @@ class Manifest:
             **self._request.to_dict(),
             "scenes": len(done),
             "complete_scenes": sorted(done),
-            "version": __version__,
             "command": self._command,
         }
         temporary = self._out / _TEMPORARY

@@ -2,6 +2,7 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -85,6 +86,13 @@ def test_another_rig_of_the_same_name_is_refused(tmp_path):
     other = Request(4, "kitti", 2, (160, 100), False, "ab12")
     with pytest.raises(ValueError, match="another description of the rig's sensors"):
         Manifest(tmp_path, other, "").begin(writer_to(tmp_path))
+
+
+def test_the_drives_of_another_version_are_refused(tmp_path):
+    """Another version makes other scenes from the same seed."""
+    Manifest(tmp_path, replace(REQUEST, version="0.0.1"), "").begin(writer_to(tmp_path))
+    with pytest.raises(ValueError, match=r"version 0\.0\.1 instead of"):
+        Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
 
 
 def test_a_folder_with_other_files_is_refused_and_left_unchanged(tmp_path):
