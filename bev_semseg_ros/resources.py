@@ -28,8 +28,8 @@ def share_path(name: str) -> Path:
         pass  # no ROS, no workspace sourced, or one without this package
     source = Path(__file__).resolve().parents[1]
     # pip puts the data into PREFIX/share, and the package into PREFIX/lib/pythonX.Y/site-packages.
-    # With --user or --prefix, PREFIX is not that of Python.
-    folders += [source, (source / "../../../share" / PACKAGE).resolve()]
+    # With --user or --prefix, PREFIX is not that of Python. With --target, both are in one folder.
+    folders += [source, (source / "../../../share" / PACKAGE).resolve(), source / "share" / PACKAGE]
     for folder in folders:
         if (folder / name).exists():
             return folder / name

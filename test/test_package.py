@@ -105,9 +105,16 @@ def test_an_installed_package_knows_its_version(install: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_installed_package_finds_its_files_below_its_own_prefix(install: Path) -> None:
-    """As after pip install --user or --prefix, where the prefix is not that of Python."""
+@pytest.mark.parametrize("option", ["--prefix", "--target"])
+def test_an_installed_package_finds_its_own_files(
+    install: Path, option: str, tmp_path: Path
+) -> None:
+    """--prefix, as --user, keeps lib/pythonX.Y/site-packages; --target has no such folder."""
     (installed,) = install.glob("lib/python*/site-packages")
+    share = install / "share" / "bev_semseg_ros"
+    if option == "--target":
+        shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
+        installed, share = tmp_path, shutil.copytree(share, tmp_path / "share" / "bev_semseg_ros")
     command = "from bev_semseg_ros.resources import *; print(shipped_checkpoint())"
     environment = {key: value for key, value in os.environ.items() if key != "AMENT_PREFIX_PATH"}
     result = subprocess.run(
@@ -118,7 +125,6 @@ def test_an_installed_package_finds_its_files_below_its_own_prefix(install: Path
         text=True,
         check=False,
     )
-    share = install / "share" / "bev_semseg_ros"
     assert result.stdout.strip() == str(share / "weights" / "bev_semseg.pt"), result.stderr
 
 
