@@ -176,16 +176,19 @@ def test_the_node_works_with_the_parameters_that_the_doctor_writes(
             if entry.topic == TOPICS["points"]
         }
 
-        def found() -> set[int]:
-            return wanted & {stamp_ns(message.header.stamp) for message in peer.received["timing"]}
+        def fused() -> set[int]:
+            return wanted & {
+                stamp_ns(message.header.stamp)
+                for message in peer.received["timing"]
+                if message.status[0].message == "fused"
+            }
 
+        # A busy machine may be too late for some of them.
         peer.spin_until(
-            lambda: player.has_ended and len(found()) > COUNT / 2, what="results of most pairs"
+            lambda: player.has_ended and len(fused()) > COUNT / 2, what="results of most pairs"
         )
         assert player.wait() == 0, player.lines
-    assert {message.status[0].message for message in peer.received["timing"]} == {"fused"} and len(
-        wanted
-    ) == COUNT
+    assert len(wanted) == COUNT
     assert not any("intensity" in line for line in node.lines), node.lines
 
 
