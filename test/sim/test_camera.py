@@ -97,7 +97,6 @@ def view(
         table,
         WORLD_FROM_EGO,
         Boxes.empty(),
-        0,
         seed,
         drive_seed,
         "summer",

@@ -27,7 +27,6 @@ class View:
         world_from_ego: (4, 4) pose of the ego frame, with roll and pitch.
         boxes: True boxes of all objects in the ego frame, with ids and velocities. Box k belongs to
             the triangles with object index k.
-        timestamp_ns: Nanoseconds since the start of the drive.
         seed: Seed of the frame, for noise.
         drive_seed: Seed of the drive, for light, camera settings and bias.
         season: One of `surfaces.SEASONS`.
@@ -42,7 +41,6 @@ class View:
     materials: MaterialTable
     world_from_ego: np.ndarray
     boxes: Boxes
-    timestamp_ns: int
     seed: int
     drive_seed: int
     season: str

@@ -161,7 +161,6 @@ class World:
             materials=self.materials,
             world_from_ego=world_from_ego,
             boxes=replace(boxes, velocities=velocities),
-            timestamp_ns=round(time * 1e9),
             seed=self.seed * 100_003 + index,
             drive_seed=self.seed,
             season=self.season,
