@@ -54,8 +54,8 @@ def sunny_seed() -> int:
     return next(
         seed
         for seed in range(1000)
-        if random_light(seed, "summer", 0.0).sun.max() > 3
-        and random_light(seed, "summer", 0.0).sun_direction[2] > 0.7
+        if random_light(seed, "summer").sun.max() > 3
+        and random_light(seed, "summer").sun_direction[2] > 0.7
     )
 
 
@@ -100,7 +100,6 @@ def view(
         seed,
         drive_seed,
         "summer",
-        0.0,
     )
 
 
@@ -187,7 +186,7 @@ def test_frames_of_one_drive_differ_only_by_grain():
 
 def test_a_plate_shades_the_ground_under_the_sun():
     drive = sunny_seed()
-    sun = invert(WORLD_FROM_EGO)[:3, :3] @ random_light(drive, "summer", 0.0).sun_direction
+    sun = invert(WORLD_FROM_EGO)[:3, :3] @ random_light(drive, "summer").sun_direction
     # The shadow of the centre of the plate (10, 0, 12), seen from 8 metres in front of it.
     shadow = np.array([10.0, 0, 12]) - sun * 12 / sun[2]
     above = transform(rotation_rpy(0, 0.6, 0), (shadow[0] - 8, shadow[1], 1.7 + 4))

@@ -44,7 +44,7 @@ def scene(weather: Weather, *things: tuple[float, str]) -> View:
     """Return a straight street in a kind of weather."""
     view = street(*things)
     mist = view.materials.add("mist", (0.8, 0.8, 0.8))
-    return replace(view, weather=weather, wet=weather.wet, mist=mist)
+    return replace(view, weather=weather, mist=mist)
 
 
 def test_each_kind_occurs_with_its_probability():
@@ -74,9 +74,9 @@ def test_weather_does_not_change_the_street(library):
 
 
 def test_low_sun_is_low_and_night_has_no_sun():
-    low = [random_light(seed, "summer", 0.0, Weather("low_sun")) for seed in range(50)]
+    low = [random_light(seed, "summer", Weather("low_sun")) for seed in range(50)]
     assert all(0 < light.sun_direction[2] < 0.16 and light.has_shadows for light in low)
-    dark = [random_light(seed, "summer", 0.0, NIGHT) for seed in range(50)]
+    dark = [random_light(seed, "summer", NIGHT) for seed in range(50)]
     assert all(light.sun.max() == 0 and light.sky_ambient.max() < 0.1 for light in dark)
 
 
@@ -177,7 +177,7 @@ class TestLidar:
 
     def test_haze_in_fair_weather_attenuates_the_lidar_as_fog_does(self):
         drives = range(100)
-        lengths = [random_light(drive, "summer", 0.0).fog_length for drive in drives]
+        lengths = [random_light(drive, "summer").fog_length for drive in drives]
         foggy, clear = int(np.argmin(lengths)), int(np.argmax(lengths))
         one = np.ones(1)
         hits = Hits(np.arange(1), 50 * one, np.zeros(1, int), one, 0 * one, -one, one)

@@ -66,4 +66,4 @@ def street(
             materials.add(material, [0.4] * 3),
         )
     moving, boxes = cars(materials, poses)
-    return View(builder.build(), moving, materials, np.eye(4), boxes, seed, 7, "summer", 0.0)
+    return View(builder.build(), moving, materials, np.eye(4), boxes, seed, 7, "summer")

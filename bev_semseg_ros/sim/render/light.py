@@ -47,7 +47,7 @@ _SKY_PROBABILITIES = (0.45, 0.17, 0.30, 0.08)
 _WET_SKY_PROBABILITIES = (0.15, 0.15, 0.62, 0.08)
 
 
-def random_light(drive_seed: int, season: str, wet: float, weather: Weather = FAIR) -> Light:
+def random_light(drive_seed: int, season: str, weather: Weather = FAIR) -> Light:
     """Draw the light of a drive.
 
     In fair weather, the sun is 8 to 68 degrees high (at most 30 in winter). The strength of its
@@ -57,11 +57,11 @@ def random_light(drive_seed: int, season: str, wet: float, weather: Weather = FA
     Args:
         drive_seed: The same seed gives the same light.
         season: One of `surfaces.SEASONS`.
-        wet: Wetness of the ground, 0 to 1. Above 0.3, overcast skies are more frequent.
-        weather: Weather and time of day.
+        weather: Weather and time of day. If the ground is wetter than 0.3, overcast skies are more
+            frequent.
     """
     rng = np.random.default_rng([drive_seed, 11])
-    light = _by_day(rng, season, wet)
+    light = _by_day(rng, season, weather.wet)
     if weather.kind == "low_sun":
         light = _low_sun(rng, light)
     if weather.kind in ("rain", "fog") and not weather.is_night:

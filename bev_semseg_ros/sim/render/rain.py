@@ -31,7 +31,7 @@ def add_spray(
         image_from_ego: (3, 4) projection of the camera.
         color: (3,) radiance of the spray.
     """
-    strength = min(view.weather.rain / 12, 1.0) * view.wet
+    strength = min(view.weather.rain / 12, 1.0) * view.weather.wet
     boxes = view.boxes
     if strength <= 0 or len(boxes) == 0:
         return

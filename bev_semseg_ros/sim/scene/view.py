@@ -30,8 +30,7 @@ class View:
         seed: Seed of the frame, for noise.
         drive_seed: Seed of the drive, for light, camera settings and bias.
         season: One of `surfaces.SEASONS`.
-        wet: Wetness of the ground, 0 to 1.
-        weather: Weather and time of day.
+        weather: Weather, wetness of the ground and time of day.
         lamps: (L, LAMP_COLUMNS) lamps that light the scene; empty by day.
         mist: Row index in `materials` for water in the air; None without rain or fog.
     """
@@ -44,7 +43,6 @@ class View:
     seed: int
     drive_seed: int
     season: str
-    wet: float
     weather: Weather = FAIR
     lamps: np.ndarray = field(default_factory=lambda: NO_LAMPS)
     mist: int | None = None

@@ -58,7 +58,6 @@ class World:
         kind: Kind of street, one of `places.STREET_KINDS`.
         season: One of `surfaces.SEASONS`.
         weather: Weather and time of day.
-        wet: Wetness of the ground, 0 to 1.
         materials: Materials of everything in the scene.
         street: The street.
         drive: How the ego vehicle moves.
@@ -98,11 +97,12 @@ class World:
         self.place, self.kind = draw_place(rng, kind)
         self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
         self.weather = Weather.draw(seed, weather)
-        self.wet = self.weather.wet
         self.materials = RandomizedMaterials(rng)
         is_city = self.kind == "city"
         is_paved = self.place in ("square", "narrow")
-        surfaces = Surfaces.draw(rng, self.materials, self.season, self.wet, is_city, is_paved)
+        surfaces = Surfaces.draw(
+            rng, self.materials, self.season, self.weather.wet, is_city, is_paved
+        )
         duration = (frames - 1) / rate_hz
         near = 50 + min(SPEEDS[1] * duration, LONGEST)
         self.street = Street.draw(rng, self.kind, surfaces, near, self.place)
@@ -164,7 +164,6 @@ class World:
             seed=self.seed * 100_003 + index,
             drive_seed=self.seed,
             season=self.season,
-            wet=self.wet,
             weather=self.weather,
             lamps=self._lamps.at(self._actors, time, world_from_ego),
             mist=self._mist,

@@ -67,7 +67,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         seen, np.arange(len(seen), dtype=np.int32), table, camera_from_world, matrix, keys, ids
     )
 
-    light, dome, imaging = _drive(view.drive_seed, view.season, float(view.wet), view.weather)
+    light, dome, imaging = _drive(view.drive_seed, view.season, view.weather)
     world_from_camera = invert(camera_from_world)
     side = _main_direction(camera)
     scene = Scene(
@@ -100,7 +100,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
         radiance,
         mask,
     )
-    if view.wet > 0:
+    if view.weather.wet > 0:
         reflect(
             rays,
             samples,
@@ -110,7 +110,7 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
             scene.origin,
             NOISE,
             dome,
-            float(view.wet),
+            view.weather.wet,
             mask,
             radiance,
         )
@@ -123,11 +123,9 @@ def render(view: View, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
 
 
 @functools.lru_cache(maxsize=8)
-def _drive(
-    drive_seed: int, season: str, wet: float, weather: Weather
-) -> tuple[Light, np.ndarray, Imaging]:
+def _drive(drive_seed: int, season: str, weather: Weather) -> tuple[Light, np.ndarray, Imaging]:
     """Return the light, the sky map and the camera settings of a drive."""
-    light = random_light(drive_seed, season, wet, weather)
+    light = random_light(drive_seed, season, weather)
     return light, sky_dome(light), Imaging.draw(drive_seed, weather)
 
 

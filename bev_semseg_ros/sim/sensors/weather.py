@@ -29,11 +29,11 @@ def transmission(view: View, hits: Hits) -> np.ndarray:
     the ground is very wet. Water runs off vehicles, so they are not affected.
     """
     share = np.ones(len(hits.distances))
-    fog_length = random_light(view.drive_seed, view.season, view.wet, view.weather).fog_length
+    fog_length = random_light(view.drive_seed, view.season, view.weather).fog_length
     if view.weather.fog_length > 0 or fog_length < LIGHT_FOG:
         share = np.exp(-2 * hits.distances / fog_length)
     is_ground = (hits.uprightness > 0.9) & (hits.objects == NO_OBJECT)
-    return share * np.where(is_ground, (1 - view.wet) ** 3, 1.0)
+    return share * np.where(is_ground, (1 - view.weather.wet) ** 3, 1.0)
 
 
 def weathered(
@@ -86,7 +86,7 @@ def _spray(
 ) -> np.ndarray:
     """Return the distance (N,) in metres of each ray to spray behind a vehicle, or infinity."""
     found = np.full(len(origins), np.inf)
-    strength = min(view.weather.rain / 12, 1.0) * view.wet
+    strength = min(view.weather.rain / 12, 1.0) * view.weather.wet
     boxes = view.boxes
     speeds = np.linalg.norm(boxes.velocities, axis=1)
     rows = spraying(boxes)
