@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 FRAMES = 4
 RATE_HZ = 10.0
 SIZE = (160, 100)
-KINDS_OF_STREET = ("city", "rural", "motorway")
+PLACES = ("city", "rural", "motorway")
 
 
 @pytest.fixture(scope="module")
 def drives(library: Library) -> list[list[View]]:
-    """Return the views of a drive along each kind of street."""
-    worlds = [World(3, FRAMES, library, RATE_HZ, kind) for kind in KINDS_OF_STREET]
+    """Return the views of a drive in each place."""
+    worlds = [World(3, FRAMES, library, RATE_HZ, place) for place in PLACES]
     return [[world.view(frame) for frame in range(FRAMES)] for world in worlds]
 
 
@@ -76,7 +76,7 @@ def test_moving_vehicles_and_people_face_their_velocity(drives):
 @pytest.mark.parametrize("name", ["a2d2", "kitti"])
 def test_ids_and_velocities_are_read_back_from_data_sets(name, drives, tmp_path):
     rig = RIGS[name].resized(SIZE)
-    for views, kind in zip(drives, KINDS_OF_STREET, strict=True):
+    for views, kind in zip(drives, PLACES, strict=True):
         read = write_and_read(rig, views, tmp_path / kind)
         for view, boxes in zip(views, read, strict=True):
             assert len(boxes) == len(set(boxes.ids)) > 0

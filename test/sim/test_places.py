@@ -109,7 +109,7 @@ def test_lanes_of_side_roads_are_on_the_right():
 def test_a_junction_has_vehicles_that_cross_it(library):
     crossing = 0
     for seed in range(5):
-        world = World(seed, 2, library, kind="junction", weather="fair")
+        world = World(seed, 2, library, place="junction", weather="fair")
         assert world.street.crossing is not None
         views = [world.view(index) for index in (0, 1)]
         moves = views[1].boxes.velocities
@@ -144,7 +144,7 @@ def test_hills_are_steep_but_not_too_steep():
 def test_the_grade_under_vehicles_follows_the_slope(library):
     world = next(
         world
-        for world in (World(seed, 1, library, kind="hills", weather="fair") for seed in range(12))
+        for world in (World(seed, 1, library, place="hills", weather="fair") for seed in range(12))
         if abs(world.street.alignment.slope(15.0)) > 0.03
     )
     street = world.street

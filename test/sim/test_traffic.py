@@ -338,8 +338,8 @@ def test_actors_that_would_leave_the_ground_in_a_long_drive_are_refused(library)
 @pytest.fixture(scope="module")
 def towns(library: Library) -> list[World]:
     """Return one world for each of 16 streets in built-up areas."""
-    kinds = ("city", "residential", "avenue", "lot")
-    return [World(seed, 1, library, kind=kinds[seed % 4]) for seed in range(16)]
+    places = ("city", "residential", "avenue", "lot")
+    return [World(seed, 1, library, place=places[seed % 4]) for seed in range(16)]
 
 
 def test_towns_have_many_people_riders_and_lorries(towns):

@@ -210,7 +210,7 @@ class TestLidar:
 
 def test_lamps_of_moving_vehicles_are_lit_in_rain(library: Library):
     fair, rainy = (
-        World(2, 1, library, kind="motorway", weather=kind).view(0) for kind in ("fair", "rain")
+        World(2, 1, library, place="motorway", weather=kind).view(0) for kind in ("fair", "rain")
     )
     emission = [view.materials.camera[view.moving.materials, EMISSION] for view in (fair, rainy)]
     assert (emission[1] > emission[0]).any()

@@ -26,7 +26,7 @@ FRAMES = 20
 def worlds(library: Library) -> list[World]:
     """Return two drives in each place, in any weather."""
     places = list(PLACES)
-    return [World(seed, FRAMES, library, kind=places[seed % len(places)]) for seed in SEEDS]
+    return [World(seed, FRAMES, library, place=places[seed % len(places)]) for seed in SEEDS]
 
 
 def mesh_of(view: View):
@@ -91,7 +91,7 @@ def test_annotated_objects_do_not_overlap(worlds, index):
 
 def test_a_vehicle_at_an_angle_to_the_road_stands_on_the_slope(library):
     """The ground under it does not depend on its yaw."""
-    world = World(3, 1, library, kind="hills")
+    world = World(3, 1, library, place="hills")
     slope = world.street.alignment.slope(0.0)
     turned = copy.copy(world)
     world.drive = replace(world.drive, yaw=0.0)
@@ -256,9 +256,9 @@ def test_impossible_drives_are_refused(library, arguments, message):
         World(seed, frames, library, *rate)
 
 
-def test_unknown_kind_of_street_is_refused(library):
-    with pytest.raises(ValueError, match="unknown kind of street 'moon'"):
-        World(0, 1, library, kind="moon")
+def test_unknown_place_is_refused(library):
+    with pytest.raises(ValueError, match="unknown place 'moon'"):
+        World(0, 1, library, place="moon")
 
 
 def test_view_beyond_the_drive_is_refused(worlds):

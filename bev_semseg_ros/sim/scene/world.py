@@ -54,8 +54,6 @@ class World:
         seed: Seed of the drive.
         frames: Number of frames.
         rate_hz: Frames per second.
-        place: Key of `places.PLACES`.
-        kind: Kind of street, one of `places.STREET_KINDS`.
         season: One of `surfaces.SEASONS`.
         weather: Weather and time of day.
         materials: Materials of everything in the scene.
@@ -69,7 +67,7 @@ class World:
         frames: int,
         library: Library,
         rate_hz: float = 10.0,
-        kind: str | None = None,
+        place: str | None = None,
         weather: str | None = None,
     ) -> None:
         """Build the street and everything on it.
@@ -79,11 +77,11 @@ class World:
             frames: Number of frames.
             library: Shapes to draw from.
             rate_hz: Frames per second.
-            kind: Key of `places.PLACES`; None to draw one.
+            place: Key of `places.PLACES`; None to draw one.
             weather: One of `weather.WEATHERS`; None to draw one.
 
         Raises:
-            ValueError: If the kind or the weather is unknown, or if there are no frames or no rate.
+            ValueError: If the place or weather is unknown, or if there are no frames or no rate.
         """
         if frames < 1 or rate_hz <= 0:
             raise ValueError(
@@ -94,21 +92,21 @@ class World:
         self.seed = seed
         self.frames = frames
         self.rate_hz = rate_hz
-        self.place, self.kind = draw_place(rng, kind)
+        place, kind = draw_place(rng, place)
         self.season = str(rng.choice(SEASONS, p=SEASON_PROBABILITIES))
         self.weather = Weather.draw(seed, weather)
         self.materials = RandomizedMaterials(rng)
-        is_city = self.kind == "city"
-        is_paved = self.place in ("square", "narrow")
+        is_city = kind == "city"
+        is_paved = place in ("square", "narrow")
         surfaces = Surfaces.draw(
             rng, self.materials, self.season, self.weather.wet, is_city, is_paved
         )
         duration = (frames - 1) / rate_hz
         near = 50 + min(SPEEDS[1] * duration, LONGEST)
-        self.street = Street.draw(rng, self.kind, surfaces, near, self.place)
+        self.street = Street.draw(rng, kind, surfaces, near, place)
         road_end = float(self.street.alignment.stations[-1])
         self.drive = Drive.draw(rng, self.street.ego_lane, duration, road_end)
-        if self.place == "narrow":
+        if place == "narrow":
             self.drive = replace(self.drive, yaw=float(np.clip(self.drive.yaw, -0.03, 0.03)))
         times = np.arange(frames) / rate_hz
         primitives = Primitives()
@@ -133,9 +131,10 @@ class World:
         self._actors = self._lamps.switch_on(actors)
         for index, actor in enumerate(self._actors):
             if not actor.is_moving:
-                place, yaw = actor.pose(self.street, 0.0)
+                position, yaw = actor.pose(self.street, 0.0)
                 grade = actor.grade(self.street, 0.0)
-                primitives.append(leaning(actor.mesh(index, place, yaw), place, yaw, grade))
+                mesh = actor.mesh(index, position, yaw)
+                primitives.append(leaning(mesh, position, yaw, grade))
         self._static: Mesh = primitives.build()
         self._moving = MovingActors(self._actors)
 
@@ -181,20 +180,20 @@ class World:
         Returns:
             The annotated objects, with their lamps off.
         """
-        rng, sides = site.rng, self.street.sides
-        build_ground(self.street, rng, site.out.builder, site.surfaces)
+        rng, street, sides = site.rng, site.street, site.street.sides
+        build_ground(street, rng, site.out.builder, site.surfaces)
         reserve_walls(site)
         Markings(site).draw(self.drive.t)
         traffic = Traffic(site, self.drive, times)
         traffic.add_moving_vehicles()
-        styles = [_style(rng, self.kind, self.place) for _ in sides]
+        styles = [_style(rng, street.kind, street.place) for _ in sides]
         greenery = Greenery(site)
         for side in sides:
             traffic.add_parked_vehicles(side)
         for part in (Buildings(site), Furniture(site), greenery, Boundaries(site, greenery)):
             for side, style in zip(sides, styles, strict=True):
                 part.populate(side, style)
-        if self.place == "square":
+        if street.place == "square":
             for side in sides:
                 add_monuments(site, side)
         greenery.add_horizon(self.drive.distance)

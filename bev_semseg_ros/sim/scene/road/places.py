@@ -57,7 +57,7 @@ def draw_place(rng: np.random.Generator, name: str | None = None) -> tuple[str, 
         ValueError: If the name is unknown.
     """
     if name is not None and name not in PLACES:
-        raise ValueError(f"unknown kind of street {name!r}, expected one of {', '.join(PLACES)}")
+        raise ValueError(f"unknown place {name!r}, expected one of {', '.join(PLACES)}")
     names = list(PLACES)
     drawn = str(rng.choice(names, p=[PLACES[key].probability for key in names]))
     name = drawn if name is None else name
