@@ -14,7 +14,6 @@ from bev_semseg_ros.sim.classes import VEGETATION
 # Material slots of all plants, and the index of each slot.
 PLANT_SLOTS = ("bark", "leaves", "core", "twigs")
 BARK, LEAVES, CORE, TWIGS = range(len(PLANT_SLOTS))
-PLANT_KINDS = ("leafy", "poplar", "conifer", "bare", "bush", "hedge")
 
 
 def _leaf_color(rng: np.random.Generator, season: str) -> np.ndarray:
@@ -92,38 +91,6 @@ def plant_materials(rng: np.random.Generator, table: MaterialTable, season: str)
         ),
     }
     return np.array([rows[slot] for slot in PLANT_SLOTS], np.int32)
-
-
-def plant(rng: np.random.Generator, kind: str) -> Shape:
-    """Make a plant.
-
-    A hedge is a segment along x, to be placed end to end. All other plants stand upright on the
-    origin.
-
-    Args:
-        rng: Source of randomness.
-        kind: One of PLANT_KINDS.
-
-    Returns:
-        A shape of mask class "vegetation" without a box, with the slots PLANT_SLOTS. Its size is
-        that of the mesh above the ground.
-
-    Raises:
-        ValueError: If the kind is unknown.
-    """
-    makers = {
-        "leafy": _leafy,
-        "poplar": _poplar,
-        "conifer": _conifer,
-        "bare": _bare,
-        "bush": _bush,
-        "hedge": _hedge,
-    }
-    if kind not in makers:
-        raise ValueError(f"unknown plant {kind!r}, expected one of {', '.join(makers)}")
-    builder = MeshBuilder()
-    makers[kind](builder, rng)
-    return _standing(builder.build(), kind)
 
 
 def _standing(mesh: Mesh, kind: str) -> Shape:
@@ -341,3 +308,38 @@ def _hedge(builder: MeshBuilder, rng: np.random.Generator) -> None:
     spread = rng.uniform(-0.95, 0.95, (count, 3)) * (0.8, 1, 1)
     points = np.where(normal > 0, 0.9 * side, spread) * half + (0, 0, half[2])
     _cards(builder, rng, points, normal * side, 0.2, LEAVES)
+
+
+_MAKERS = {
+    "leafy": _leafy,
+    "poplar": _poplar,
+    "conifer": _conifer,
+    "bare": _bare,
+    "bush": _bush,
+    "hedge": _hedge,
+}
+PLANT_KINDS = tuple(_MAKERS)
+
+
+def plant(rng: np.random.Generator, kind: str) -> Shape:
+    """Make a plant.
+
+    A hedge is a segment along x, to be placed end to end. All other plants stand upright on the
+    origin.
+
+    Args:
+        rng: Source of randomness.
+        kind: One of PLANT_KINDS.
+
+    Returns:
+        A shape of mask class "vegetation" without a box, with the slots PLANT_SLOTS. Its size is
+        that of the mesh above the ground.
+
+    Raises:
+        ValueError: If the kind is unknown.
+    """
+    if kind not in _MAKERS:
+        raise ValueError(f"unknown plant {kind!r}, expected one of {', '.join(PLANT_KINDS)}")
+    builder = MeshBuilder()
+    _MAKERS[kind](builder, rng)
+    return _standing(builder.build(), kind)
