@@ -129,7 +129,6 @@ class A2D2Writer(Writer):
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
         super().__init__(out, rig, seed, frames)
         self._root = out / self.SUBSET
-        self._rig = rig
         first_day = datetime.datetime(2020, 1, 1, 8, tzinfo=datetime.UTC)
         self._start = first_day + datetime.timedelta(days=seed % 3650)
         duration = frames * FRAME_PERIOD_US // 1_000_000 + 1
@@ -171,8 +170,8 @@ class A2D2Writer(Writer):
         for index, camera in enumerate(self._rig.cameras):
             number = frame + 1 + CAMERA_NUMBER_STEP * index
             # A2D2's sidecars number the lidars of a frame in no fixed order.
-            seed = [view.seed, 22, index] if index else [view.seed, 22]
-            lidar_ids = np.random.default_rng(seed).permutation(len(self._rig.lidars))
+            rng = np.random.default_rng([view.seed, 22, index])
+            lidar_ids = rng.permutation(len(self._rig.lidars))
             sidecar = {
                 "cam_name": camera,
                 "cam_tstamp": time_us + CAMERA_DELAY_US * index,

@@ -51,8 +51,8 @@ class Writer(ABC):
             seed: Seed of the data set.
             frames: Number of frames per scene.
         """
+        self._rig = rig
         self._rig_folder = out / self.RIGS_FOLDER
-        self._described_rig = rig
 
     @abstractmethod
     def begin(self) -> None:
@@ -85,7 +85,7 @@ class Writer(ABC):
         """Write the rig of a scene; used if every scene has its own rig."""
         self._rig_folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(
-            describe(self._described_rig), sort_keys=False, default_flow_style=None, width=100
+            describe(self._rig), sort_keys=False, default_flow_style=None, width=100
         )
         (self._rig_folder / f"scene_{scene:04d}.yaml").write_text(text)
 

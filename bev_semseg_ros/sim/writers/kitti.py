@@ -63,7 +63,6 @@ class KittiWriter(Writer):
     def __init__(self, out: Path, rig: Rig, seed: int, frames: int) -> None:
         super().__init__(out, rig, seed, frames)
         self._root = out / "training"
-        self._rig = rig
         self._frames = frames
         to_first_camera = transform(translation=(-self.BASELINE, 0, 0))
         self._rect_from_ego = to_first_camera @ rig.reference_camera.camera_from_ego
