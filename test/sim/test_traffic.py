@@ -22,10 +22,9 @@ from bev_semseg_ros.sim.scene.traffic.drive import EGO_LENGTH, Drive
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
 from bev_semseg_ros.sim.scene.traffic.parking import Parking
 from bev_semseg_ros.sim.scene.traffic.people import FREQUENCIES, SITUATIONS, People
+from bev_semseg_ros.sim.scene.traffic.people_on_road import PeopleOnRoad
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
-from bev_semseg_ros.sim.scene.traffic.places import pavement
 from bev_semseg_ros.sim.scene.traffic.riders import Riders
-from bev_semseg_ros.sim.scene.traffic.road_users import RoadUsers
 from bev_semseg_ros.sim.scene.traffic.roles import ROLES
 from bev_semseg_ros.sim.scene.traffic.vehicles import GAP_BEHIND, Vehicles
 from bev_semseg_ros.sim.scene.view import View
@@ -178,7 +177,7 @@ def test_people_sit_on_existing_seats(scene):
 
 
 def test_people_cross_the_road_from_side_to_side(scene):
-    added = repeat(scene, RoadUsers(scene.placement).crossing)
+    added = repeat(scene, PeopleOnRoad(scene.placement).crossing)
     moving = [actor for actor in added if actor.is_moving]
     assert len(moving) > 5
     assert all(abs(actor.drift) > abs(actor.speed) for actor in moving)
@@ -189,14 +188,14 @@ def test_people_cross_the_road_from_side_to_side(scene):
 
 def test_people_use_the_zebra_crossing(scene):
     scene.site.amenities.append(Amenity("zebra", 22.0, 0.0, 0.0))
-    added = repeat(scene, RoadUsers(scene.placement).crossing)
+    added = repeat(scene, PeopleOnRoad(scene.placement).crossing)
     assert np.mean([abs(actor.s - 22) < 2 for actor in added]) > 0.4
 
 
 def test_people_at_the_kerb_face_the_road(scene):
-    for actor in repeat(scene, RoadUsers(scene.placement).kerb):
+    for actor in repeat(scene, PeopleOnRoad(scene.placement).kerb):
         assert np.sin(actor.turn) * actor.t < 0
-        kerb = pavement(scene.site.street.side(actor.t)).start
+        kerb = scene.site.street.side(actor.t).walkway.start
         assert kerb - 0.3 < abs(actor.t) < kerb + 1.2
 
 
@@ -205,7 +204,7 @@ def test_people_stand_at_the_doors_of_parked_cars(scene):
     side = scene.site.street.sides[0]
     t = side.sign * (scene.site.street.half_width - 1.2)
     assert scene.placement.add_vehicle(car, 20.0, t, 0.0)
-    for actor in repeat(scene, RoadUsers(scene.placement).car, 40):
+    for actor in repeat(scene, PeopleOnRoad(scene.placement).car, 40):
         x, y = abs(actor.s - 20) - car.size[0] / 2, abs(actor.t - t) - car.size[1] / 2
         assert 0 < max(x, y) < 0.9
 
@@ -213,11 +212,11 @@ def test_people_stand_at_the_doors_of_parked_cars(scene):
 def test_nobody_stands_at_the_doors_of_a_car_that_waits_in_traffic(scene):
     car, side = scene.site.library.cars[0], scene.site.street.sides[0]
     assert scene.placement.add_vehicle(car, 20.0, side.sign * 1.5, 0.0, is_in_traffic=True)
-    assert RoadUsers(scene.placement).car(side, 10.0) == 0
+    assert PeopleOnRoad(scene.placement).car(side, 10.0) == 0
 
 
 def test_nobody_stands_at_a_car_if_there_is_none(scene):
-    assert RoadUsers(scene.placement).car(scene.site.street.sides[0], 10.0) == 0
+    assert PeopleOnRoad(scene.placement).car(scene.site.street.sides[0], 10.0) == 0
 
 
 # Vehicles and riders

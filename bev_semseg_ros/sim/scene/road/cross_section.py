@@ -97,6 +97,11 @@ class Side:
                 return strip.start
         return self.strips[-1].start
 
+    @property
+    def walkway(self) -> Strip:
+        """Strip that people walk on: the pavement, otherwise a verge, otherwise the innermost."""
+        return self.first("pavement") or self.first("verge") or self.strips[0]
+
     def height(self, distance: np.ndarray | float) -> np.ndarray:
         """Return the height above the centre line at distances from it, in metres."""
         return np.interp(distance, *self._knots)

@@ -6,7 +6,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
-from bev_semseg_ros.sim.scene.traffic.places import draw_offset, pavement
+from bev_semseg_ros.sim.scene.traffic.positions import draw_offset
 
 # Largest distance in metres of a wall from the edge of the pavement that is nearer to the road.
 WALL_REACH = 9.0
@@ -25,7 +25,7 @@ class Gatherings(Adder):
 
     def alone(self, side: Side, s: float) -> int:
         """Add a person who stands on the pavement, for instance with a phone."""
-        t = draw_offset(self._rng, side, pavement(side))
+        t = draw_offset(self._rng, side)
         return self._stand(s, t, self._rng.uniform(-np.pi, np.pi))
 
     def circle(self, side: Side, s: float) -> int:
@@ -33,7 +33,7 @@ class Gatherings(Adder):
         rng = self._rng
         count = int(rng.integers(2, 6))
         radius = 0.3 + 0.14 * count + rng.uniform(0, 0.2)
-        middle = draw_offset(rng, side, pavement(side))
+        middle = draw_offset(rng, side)
         first, added = rng.uniform(0, 2 * np.pi), 0
         for index in range(count):
             angle = first + 2 * np.pi * index / count + rng.normal(0, 0.15)
@@ -44,7 +44,7 @@ class Gatherings(Adder):
     def queue(self, side: Side, s: float) -> int:
         """Add three to nine people who wait in line, usually at a bus stop if there is one."""
         rng = self._rng
-        t = draw_offset(rng, side, pavement(side))
+        t = draw_offset(rng, side)
         stops = self._site.amenities_for("stop")
         if stops and rng.random() < 0.8:
             stop = stops[rng.integers(len(stops))]
@@ -63,7 +63,7 @@ class Gatherings(Adder):
     def crowd(self, side: Side, s: float) -> int:
         """Add eight to twenty people close together, most standing, some walking through."""
         rng, u = self._rng, self._rng.uniform
-        ground = pavement(side)
+        ground = side.walkway
         length, width = u(2.5, 7), max(ground.end - ground.start + 0.8, u(2, 4))
         middle = side.sign * (ground.start + ground.end) / 2
         facing, added = u(-np.pi, np.pi), 0
@@ -79,7 +79,7 @@ class Gatherings(Adder):
     def wall(self, side: Side, s: float) -> int:
         """Add a person close to a wall or a hedge: leaning, walking, sitting or looking in."""
         rng = self._rng
-        inner = side.sign * (pavement(side).start + 0.3)
+        inner = side.sign * (side.walkway.start + 0.3)
         t = self._place.farthest(s, inner, side.sign, WALL_REACH)
         if t is None:
             return 0
@@ -99,7 +99,7 @@ class Gatherings(Adder):
         rng = self._rng
         seats = self._site.amenities_for("seat")
         if not seats:
-            t = draw_offset(rng, side, pavement(side))
+            t = draw_offset(rng, side)
             turn = -side.sign * np.pi / 2 + rng.normal(0, 0.6)
             return int(self._place.add_person("sitter", s, t, turn))
         first = seats[rng.integers(len(seats))]

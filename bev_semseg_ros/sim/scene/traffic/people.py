@@ -8,9 +8,9 @@ from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
 from bev_semseg_ros.sim.scene.traffic.busyness import Busyness
 from bev_semseg_ros.sim.scene.traffic.gatherings import Gatherings
+from bev_semseg_ros.sim.scene.traffic.people_on_road import PeopleOnRoad
 from bev_semseg_ros.sim.scene.traffic.placement import Placement
-from bev_semseg_ros.sim.scene.traffic.places import draw_offset, draw_station, pavement
-from bev_semseg_ros.sim.scene.traffic.road_users import RoadUsers
+from bev_semseg_ros.sim.scene.traffic.positions import draw_offset, draw_station
 
 # Probabilities of the situations, by kind of street. Situations are drawn until there are as many
 # people as wanted.
@@ -53,7 +53,7 @@ class People(Adder):
     def __init__(self, placement: Placement, busyness: Busyness) -> None:
         super().__init__(placement)
         self._busyness = busyness
-        gatherings, road_users = Gatherings(placement), RoadUsers(placement)
+        gatherings, on_road = Gatherings(placement), PeopleOnRoad(placement)
         self._actions = {
             "single": self._single,
             "couple": self._couple,
@@ -65,9 +65,9 @@ class People(Adder):
             "crowd": gatherings.crowd,
             "wall": gatherings.wall,
             "seats": gatherings.seats,
-            "crossing": road_users.crossing,
-            "kerb": road_users.kerb,
-            "car": road_users.car,
+            "crossing": on_road.crossing,
+            "kerb": on_road.kerb,
+            "car": on_road.car,
         }
 
     def add(self) -> None:
@@ -98,7 +98,7 @@ class People(Adder):
     def _hand_in_hand(self, side: Side, s: float) -> int:
         """Add an adult who leads a child by his or her right hand."""
         rng = self._rng
-        t, pace = draw_offset(rng, side, pavement(side)), rng.uniform(0.5, 1.3)
+        t, pace = draw_offset(rng, side), rng.uniform(0.5, 1.3)
         heading = np.pi * rng.integers(2) + rng.normal(0, 0.08)
         to_right = heading - np.pi / 2
         child_s, child_t = s + HAND_GAP * np.cos(to_right), t + HAND_GAP * np.sin(to_right)
@@ -117,8 +117,7 @@ class People(Adder):
     ) -> int:
         """Add people who walk together, at most two abreast."""
         rng = self._rng
-        ground = pavement(side)
-        t = draw_offset(rng, side, ground)
+        t = draw_offset(rng, side)
         heading = np.pi * rng.integers(2) + rng.normal(0, 0.08)
         pace = rng.uniform(*paces)
         abreast = rng.uniform(0.55, 0.85) * rng.choice([-1, 1])

@@ -93,9 +93,8 @@ class Furniture:
             style: What stands behind the pavement; see `Buildings.populate`.
         """
         rng, u, street = self._rng, self._rng.uniform, self._street
-        kerb = side.first("pavement") or side.first("verge") or side.strips[0]
         has_guard_rail = street.kind in ("rural", "motorway")
-        inner = kerb.start + (0.7 if has_guard_rail else 0.0)
+        inner = side.walkway.start + (0.7 if has_guard_rail else 0.0)
         outer = max(side.boundary, inner + 0.6)
         if side is street.sides[0]:
             self._islands.populate()

@@ -8,7 +8,6 @@ from bev_semseg_ros.sim.classes import BOX_LABEL
 from bev_semseg_ros.sim.scene.actors import Actor
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.traffic.adder import Adder
-from bev_semseg_ros.sim.scene.traffic.places import pavement
 
 # Half the width in metres of the part of a zebra crossing that people use.
 ZEBRA_HALF = 1.3
@@ -16,7 +15,7 @@ ZEBRA_HALF = 1.3
 CAR_STATIONS = (-12.0, 50.0)
 
 
-class RoadUsers(Adder):
+class PeopleOnRoad(Adder):
     """Adds people on and at the carriageway of one street.
 
     Every method takes a side and a station in metres, and returns the number of people for whom
@@ -31,7 +30,7 @@ class RoadUsers(Adder):
         if is_at_zebra:
             s = zebras[rng.integers(len(zebras))].s
         # Anywhere from this pavement to the opposite one.
-        reach = pavement(side).start + 0.5
+        reach = side.walkway.start + 0.5
         t = side.sign * reach * (2 * rng.random() ** 0.8 - 1)
         count = int(rng.choice([1, 2, 3, 5], p=[0.55, 0.25, 0.12, 0.08]))
         pace, slant = u(0.9, 2.0), 0.0 if is_at_zebra else rng.normal(0, 0.25)
@@ -59,7 +58,7 @@ class RoadUsers(Adder):
             s = zebras[rng.integers(len(zebras))].s
         elif self._street.crossing is not None:
             s = self._street.crossing.start - rng.uniform(0.5, 2.0)
-        t = side.sign * (pavement(side).start + rng.uniform(0.2, 0.7))
+        t = side.sign * (side.walkway.start + rng.uniform(0.2, 0.7))
         added = 0
         for _ in range(rng.integers(1, 5)):
             turn = -side.sign * np.pi / 2 + rng.normal(0, 0.3)

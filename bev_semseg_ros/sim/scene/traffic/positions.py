@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.sim.scene.road.cross_section import Side, Strip
+from bev_semseg_ros.sim.scene.road.cross_section import Side
 
 
 def draw_station(rng: np.random.Generator) -> float:
@@ -14,12 +14,8 @@ def draw_station(rng: np.random.Generator) -> float:
     return float(3 + 47 * rng.random() ** 1.25)
 
 
-def pavement(side: Side) -> Strip:
-    """Return the strip of a side that people walk on."""
-    return side.first("pavement") or side.first("verge") or side.strips[0]
-
-
-def draw_offset(rng: np.random.Generator, side: Side, ground: Strip) -> float:
-    """Draw an offset in metres on a strip, at least 0.3 m from its edges if it is wide enough."""
+def draw_offset(rng: np.random.Generator, side: Side) -> float:
+    """Draw an offset on the walkway in metres, 0.3 m inside its edges if it is wide enough."""
+    ground = side.walkway
     end = max(ground.start + 0.4, ground.end - 0.3)
     return float(side.sign * rng.uniform(ground.start + 0.3, end))
