@@ -20,7 +20,7 @@ from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import LIDAR
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS
-from bev_semseg_ros.sim.rigs.beams import MODELS
+from bev_semseg_ros.sim.rigs.lidar_models import MODELS
 
 PAGE = (ROOT / "docs" / "your_vehicle.md").read_text()
 FILES = dict(re.findall(r"^```yaml file=(\S+)\n(.*?)^```$", PAGE, re.M | re.S))

@@ -20,7 +20,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.islands import Islands
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind
 from bev_semseg_ros.sim.scene.roadside.furniture.roadworks import RoadWorks
 from bev_semseg_ros.sim.scene.roadside.furniture.shops import Shops
-from bev_semseg_ros.sim.scene.roadside.signs import Signs
+from bev_semseg_ros.sim.scene.roadside.furniture.signs import Signs
 from bev_semseg_ros.sim.scene.site import Site
 
 # Classes of furniture. Those of annotated objects are not among them.

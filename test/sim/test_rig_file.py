@@ -25,7 +25,7 @@ from bev_semseg_ros.geometry import (
 )
 from bev_semseg_ros.sim import generate as module
 from bev_semseg_ros.sim.generate import generate
-from bev_semseg_ros.sim.rigs.beams import MODELS, beam_pattern
+from bev_semseg_ros.sim.rigs.lidar_models import MODELS, beam_pattern
 from bev_semseg_ros.sim.rigs.rig_file import load_rig
 from bev_semseg_ros.sim.sensors.lidar import sees_an_image
 

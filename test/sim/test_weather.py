@@ -30,8 +30,8 @@ from bev_semseg_ros.sim.scene.weather import (
 from bev_semseg_ros.sim.scene.world import World
 from bev_semseg_ros.sim.sensors.camera import render
 from bev_semseg_ros.sim.sensors.lidar import scan
+from bev_semseg_ros.sim.sensors.lidar_weather import transmission
 from bev_semseg_ros.sim.sensors.ray_casting import Hits
-from bev_semseg_ros.sim.sensors.weather import transmission
 
 EMISSION = CAMERA_COLUMN["emission"]
 RIG = QUICK_RIGS["kitti"]

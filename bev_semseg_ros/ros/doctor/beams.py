@@ -15,7 +15,7 @@ from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.input.vehicle_frame import is_vehicle_frame
 from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
-from bev_semseg_ros.sim.rigs.beams import beam_pattern, model_like
+from bev_semseg_ros.sim.rigs.lidar_models import beam_pattern, model_like
 
 MIN_DISTANCE = 3.0  # metres; closer points have wrong angles: beams do not start at the origin
 MIN_BEAMS, MAX_BEAMS = 4, 300

@@ -12,7 +12,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import A2D2_GROUND_Z
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, rotation_rpy, transform
-from bev_semseg_ros.sim.rigs.beams import vlp_16
+from bev_semseg_ros.sim.rigs.lidar_models import vlp_16
 from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Rig
 
 # The origin of A2D2's vehicle frame is above the rear axle.

@@ -13,7 +13,7 @@ import numpy as np
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR
 from bev_semseg_ros.frame import Camera
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, invert, transform
-from bev_semseg_ros.sim.rigs.beams import vlp_16
+from bev_semseg_ros.sim.rigs.lidar_models import vlp_16
 from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 
 # Elevations of the beams in degrees, fitted to the point clouds.

@@ -35,9 +35,9 @@ from bev_semseg_ros.geometry import (
     rotation_z,
     transform,
 )
-from bev_semseg_ros.sim.rigs.beam_patterns import Pattern, draw_pattern, draw_small_pattern
 from bev_semseg_ros.sim.rigs.bonnet import Bonnet
 from bev_semseg_ros.sim.rigs.camera_effects import CameraEffects
+from bev_semseg_ros.sim.rigs.random_beams import Pattern, draw_pattern, draw_small_pattern
 from bev_semseg_ros.sim.rigs.rig import BodyPart, BoxConvention, Lidar, Rig
 from bev_semseg_ros.sim.sensors.sweep import Sweep
 

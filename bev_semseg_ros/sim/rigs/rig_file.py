@@ -13,7 +13,7 @@ from bev_semseg_ros.data.kitti.cameras import camera_name
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.preprocessing import network_size
-from bev_semseg_ros.sim.rigs.beams import beam_pattern
+from bev_semseg_ros.sim.rigs.lidar_models import beam_pattern
 from bev_semseg_ros.sim.rigs.rig import BoxConvention, Lidar, Rig
 
 # Name of the first lidar in KITTI's layout; the others keep their names.

@@ -12,9 +12,9 @@ from bev_semseg_ros.geometry import apply, invert, project
 from bev_semseg_ros.sim.assets.materials import LIDAR_COLUMN
 from bev_semseg_ros.sim.assets.mesh import NO_OBJECT
 from bev_semseg_ros.sim.rigs.rig import BodyPart, Rig
+from bev_semseg_ros.sim.sensors.lidar_weather import transmission, weathered
 from bev_semseg_ros.sim.sensors.ray_casting import Hits, cast
 from bev_semseg_ros.sim.sensors.sweep import OneMoment, Path, Sweeping
-from bev_semseg_ros.sim.sensors.weather import transmission, weathered
 
 if TYPE_CHECKING:
     from bev_semseg_ros.frame import Camera

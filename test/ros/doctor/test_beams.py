@@ -23,8 +23,8 @@ from bev_semseg_ros.ros.doctor.bag import read_bag
 from bev_semseg_ros.ros.doctor.beams import measure_beams
 from bev_semseg_ros.ros.doctor.diagnose import diagnose
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.sim.rigs.beams import MODELS, model_like
 from bev_semseg_ros.sim.rigs.kitti import KITTI_RIG
+from bev_semseg_ros.sim.rigs.lidar_models import MODELS, model_like
 from bev_semseg_ros.sim.rigs.rig import Lidar
 from bev_semseg_ros.sim.sensors.lidar import Scan
 from bev_semseg_ros.sim.sensors.lidar import scan as simulate

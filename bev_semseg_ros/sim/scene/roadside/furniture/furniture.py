@@ -21,7 +21,7 @@ from bev_semseg_ros.sim.scene.roadside.furniture.roadworks import (
 )
 from bev_semseg_ros.sim.scene.roadside.furniture.seats import Seats
 from bev_semseg_ros.sim.scene.roadside.furniture.shops import Shops
-from bev_semseg_ros.sim.scene.roadside.signs import Signs
+from bev_semseg_ros.sim.scene.roadside.furniture.signs import Signs
 from bev_semseg_ros.sim.scene.site import Site
 
 # Kinds of streets with furniture like that of a town centre.

@@ -7,7 +7,7 @@ import numpy as np
 from bev_semseg_ros.sim.classes import BARRIER, POLE
 from bev_semseg_ros.sim.scene.road.cross_section import Side
 from bev_semseg_ros.sim.scene.roadside.furniture.placing import Kind, Placer, Spot
-from bev_semseg_ros.sim.scene.roadside.signs import Signs
+from bev_semseg_ros.sim.scene.roadside.furniture.signs import Signs
 
 # Probability that a side of a street has road works, by kind of street, and for the other kinds.
 SITE_PROBABILITIES = {"motorway": 0.25, "rural": 0.12, "lot": 0.08}
