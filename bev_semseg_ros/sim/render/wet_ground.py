@@ -8,7 +8,7 @@ import numpy as np
 
 from bev_semseg_ros.sim.classes import LANE_MARKING, ROAD, SIDEWALK
 from bev_semseg_ros.sim.render.light import dome_pixel
-from bev_semseg_ros.sim.render.noise import hash_unit, kernel, value_noise
+from bev_semseg_ros.sim.render.noise import NOISE, hash_unit, kernel, value_noise
 
 # Classes of surfaces on which water stands.
 _IS_GROUND = np.zeros(256, np.uint8)
@@ -135,7 +135,6 @@ def reflect(
     matrix: np.ndarray,
     rotation: np.ndarray,
     origin: np.ndarray,
-    noise: np.ndarray,
     dome: np.ndarray,
     wet: float,
     mask: np.ndarray,
@@ -152,7 +151,6 @@ def reflect(
         matrix: (3, 3) K of the z-buffer.
         rotation: (3, 3) world_from_camera.
         origin: (3,) position of the camera in the world frame.
-        noise: NOISE.
         dome: Sky map, see `light.sky_dome`.
         wet: Wetness, 0 to 1.
         mask: (H, W) uint8 classes.
@@ -167,7 +165,7 @@ def reflect(
         np.asarray(matrix, np.float64),
         rotation,
         origin,
-        noise,
+        NOISE,
         dome,
         _IS_GROUND,
         wet,
