@@ -21,6 +21,7 @@ from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
 from bev_semseg_ros.sim.classes import MASK_LABEL
 from bev_semseg_ros.sim.render.light import random_light
+from bev_semseg_ros.sim.rigs.bonnet import in_world
 from bev_semseg_ros.sim.scene.view import View
 from bev_semseg_ros.sim.sensors import camera as camera_module
 from bev_semseg_ros.sim.sensors.camera import render
@@ -83,17 +84,9 @@ def view(
     for (x, y, z), edge, label in blocks:
         moving.box((x, y, z - edge / 2), (edge, edge, edge), 0, label, red)
 
-    def in_world(mesh):
-        rotation = WORLD_FROM_EGO[:3, :3].astype(np.float32)
-        return replace(
-            mesh,
-            triangles=mesh.triangles @ rotation.T + WORLD_FROM_EGO[:3, 3].astype(np.float32),
-            normals=mesh.normals @ rotation.T,
-        )
-
     return View(
-        in_world(builder.build()),
-        in_world(moving.build()),
+        in_world(builder.build(), WORLD_FROM_EGO),
+        in_world(moving.build(), WORLD_FROM_EGO),
         table,
         WORLD_FROM_EGO,
         Boxes.empty(),

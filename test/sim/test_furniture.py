@@ -179,7 +179,7 @@ def test_dummies_in_shop_windows_are_labelled_building(library):
 
 
 @pytest.mark.parametrize("method", ["add_low_sign", "add_temporary_sign", "add_board_on_legs"])
-def test_low_signs_are_no_taller_than_a_person(library, method):
+def test_low_signs_are_at_the_height_of_people(library, method):
     for seed in range(6):
         site = empty_site(library, seed)
         getattr(Signs(site), method)(S, T)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.surfaces import surfaces_at
 
 from bev_semseg_ros.sim.assets.materials import MaterialTable
 from bev_semseg_ros.sim.assets.mesh import MeshBuilder
@@ -34,19 +35,9 @@ def highest(street: Street, surfaces: Surfaces, s: float, t: float) -> tuple[flo
     builder = MeshBuilder()
     build_ground(street, np.random.default_rng(0), builder, surfaces)
     mesh = builder.build()
-    a, b, c = np.moveaxis(mesh.triangles.astype(np.float64), 1, 0)
-    point = street.point(s, t)
-
-    def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        area = cross(b - a, c - a)
-        u, v = cross(point - a, c - a) / area, cross(b - a, point - a) / area
-        over = np.flatnonzero((u >= 0) & (v >= 0) & (u + v <= 1) & (np.abs(area) > 1e-9))
-    heights = a[over, 2] + u[over] * (b - a)[over, 2] + v[over] * (c - a)[over, 2]
+    rows, heights = surfaces_at(mesh.triangles, street.point(s, t))
     best = int(heights.argmax())
-    return float(heights[best]), int(mesh.labels[over[best]])
+    return float(heights[best]), int(mesh.labels[rows[best]])
 
 
 def test_places_occur_with_their_probabilities():

@@ -95,8 +95,7 @@ def test_the_quick_search_finds_all_rays_in_the_images(name):
     rig = RIGS[name] if isinstance(name, str) else RandomRigs(11).rig_of(name)
     rig = dataclasses.replace(rig, body=())
     whole, found = _rays_of(rig, True), _rays_of(rig, False)
-    no_jitter = np.zeros((len(rig.lidars), max(len(lidar.elevations) for lidar in rig.lidars)))
-    origins, directions = _beams(rig, whole, whole.azimuths, no_jitter)
+    origins, directions = _beams(rig, whole, whole.azimuths, np.zeros(rig.beam_shape))
     inside = np.zeros(len(origins), bool)
     for distance in (2.0, 8.0, 1000.0):
         inside |= _inside_any_image(origins + distance * directions, rig, margin=0.03)

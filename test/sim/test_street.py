@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from support.bare_street import bare_street
+from support.surfaces import surfaces_at
 
 from bev_semseg_ros.sim.assets.library import Library
 from bev_semseg_ros.sim.assets.materials import MaterialTable
@@ -33,21 +34,6 @@ def draw_street(seed: int, kind: str) -> tuple[Street, Surfaces]:
     rng = np.random.default_rng(seed)
     surfaces = Surfaces.draw(rng, MaterialTable(rng), "summer", 0.0, kind == "city")
     return Street.draw(rng, kind, surfaces, 50), surfaces
-
-
-def surface_height(triangles: np.ndarray, point: np.ndarray) -> float:
-    """Return the height of the highest of the triangles (T, 3, 3) at a point."""
-    a, b, c = (triangles[:, k] for k in range(3))
-
-    def cross(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-        return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-
-    area = cross(b - a, c - a)
-    kept = np.abs(area) > 1e-9
-    a, b, c, area = a[kept], b[kept], c[kept], area[kept]
-    u, v = cross(point - a, c - a) / area, cross(b - a, point - a) / area
-    over = (u >= 0) & (v >= 0) & (u + v <= 1)
-    return float((a[:, 2] + u * (b - a)[:, 2] + v * (c - a)[:, 2])[over].max())
 
 
 @pytest.fixture(scope="module", params=range(12))
@@ -98,14 +84,15 @@ def test_ground_has_the_height_of_the_street(street):
     street, surfaces = street
     builder = MeshBuilder()
     build_ground(street, np.random.default_rng(0), builder, surfaces)
-    triangles = builder.build().triangles.astype(np.float64)
+    triangles = builder.build().triangles
     for side in street.sides:
         for strip in side.strips:
             if strip.roughness > 0 or strip.end - strip.start < 0.1 or strip.use == "land":
                 continue
             for s in (3.1, 21.7, street.crossing.station if street.crossing else 33.3):
                 point = street.point(s, side.sign * (strip.start + strip.end) / 2)
-                assert surface_height(triangles, point) == pytest.approx(point[2], abs=0.03)
+                _, heights = surfaces_at(triangles, point)
+                assert heights.max() == pytest.approx(point[2], abs=0.03)
 
 
 def test_ground_faces_up(street):

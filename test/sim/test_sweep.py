@@ -2,7 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from support.simple_scene import CAR_POSES, CAR_SIZE, street
+from support.simple_scene import CAR_POSES, street
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import transform
@@ -91,4 +91,3 @@ def test_points_of_a_car_at_constant_distance_move_only_if_corrected(is_correcte
             - once.positions[once.objects == number, 0].mean()
         )
         assert shift == pytest.approx(SPEED * 0.05 if is_corrected else 0.0, abs=0.15), x
-        assert CAR_SIZE[0] > abs(shift)

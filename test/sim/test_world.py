@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.surfaces import surfaces_at
 
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, box_corners, invert, points_in_boxes
@@ -44,11 +45,6 @@ def outline(boxes: Boxes) -> np.ndarray:
     )
     points[..., 2] = boxes.centers[:, None, 2]
     return points
-
-
-def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the vertical component (N,) of the cross product of vectors (N, 3)."""
-    return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
 
 
 def test_same_seed_gives_the_same_drive(library):
@@ -210,15 +206,8 @@ def test_every_detection_class_occurs(worlds):
 def test_ground_lies_under_the_vehicle(worlds, index):
     for world in worlds:
         view = world.view(index)
-        mesh = view.static
-        triangles = apply(invert(view.world_from_ego), mesh.triangles.astype(np.float64))
-        a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
-        area = cross(b - a, c - a)
-        kept = np.abs(area) > 1e-9
-        a, b, c, area = a[kept], b[kept], c[kept], area[kept]
-        u, v = cross(-a, c - a) / area, cross(b - a, -a) / area
-        under = (u >= 0) & (v >= 0) & (u + v <= 1)
-        heights = (a[:, 2] + u * (b - a)[:, 2] + v * (c - a)[:, 2])[under]
+        triangles = apply(invert(view.world_from_ego), view.static.triangles.astype(np.float64))
+        _, heights = surfaces_at(triangles, np.zeros(3))
         assert np.abs(heights).min() < 0.25, f"seed {world.seed}"
         assert not ((heights > 0.3) & (heights < 2)).any(), (
             f"seed {world.seed}: something under the vehicle"
