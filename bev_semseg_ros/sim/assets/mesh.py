@@ -246,7 +246,6 @@ class MeshBuilder:
         d: Point,
         label: int,
         material: int,
-        size: tuple[float, float] | None = None,
     ) -> None:
         """Add a rectangle a-b-c-d, counter-clockwise seen from outside.
 
@@ -257,12 +256,9 @@ class MeshBuilder:
             d: Fourth corner; texture coordinate v runs from a to d.
             label: Class of the surface.
             material: Material of the surface.
-            size: Largest u and v; the lengths of the edges by default.
         """
-        width, height = size or (
-            float(np.linalg.norm(np.subtract(b, a))),
-            float(np.linalg.norm(np.subtract(d, a))),
-        )
+        width = float(np.linalg.norm(np.subtract(b, a)))
+        height = float(np.linalg.norm(np.subtract(d, a)))
         self.add(
             np.array([[a, b, c], [a, c, d]]),
             label,

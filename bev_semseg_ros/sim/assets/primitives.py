@@ -44,15 +44,9 @@ class Primitives:
         d: Point,
         label: int,
         material: int,
-        size: tuple[float, float] | None = None,
     ) -> None:
         """Add a rectangle a-b-c-d; see `MeshBuilder.quad`."""
-        self.quads(
-            np.array([[a, b, c, d]], np.float64),
-            label,
-            material,
-            None if size is None else np.array([size]),
-        )
+        self.quads(np.array([[a, b, c, d]], np.float64), label, material)
 
     def quads(
         self,

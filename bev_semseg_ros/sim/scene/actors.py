@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.sim.assets.mesh import NO_OBJECT, Mesh, concatenate
+from bev_semseg_ros.sim.assets.mesh import Mesh, concatenate
 from bev_semseg_ros.sim.assets.shape import Shape
 from bev_semseg_ros.sim.classes import BOX_LABEL
 from bev_semseg_ros.sim.scene.road.street import Street
@@ -79,7 +79,7 @@ class Actor:
 
     def mesh(
         self,
-        object_index: int = NO_OBJECT,
+        object_index: int,
         position: tuple[float, float, float] | np.ndarray = (0.0, 0.0, 0.0),
         yaw: float = 0.0,
     ) -> Mesh:

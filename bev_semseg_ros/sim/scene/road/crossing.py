@@ -74,7 +74,7 @@ class Crossing:
         """Station at which the side road ends."""
         return self.station + self.half_width
 
-    def covers(self, start: float, end: float, sign: int, beyond: bool = False) -> bool:
+    def covers(self, start: float, end: float, sign: int, beyond: bool) -> bool:
         """Return whether the side road overlaps the stations from `start` to `end` on a side.
 
         Args:

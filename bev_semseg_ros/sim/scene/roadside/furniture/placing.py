@@ -192,7 +192,7 @@ class Placer:
         height: float,
         label: int,
         material: int,
-        up: float = 0.0,
+        up: float,
     ) -> None:
         """Add an upright body with four sides that widens or narrows towards its closed top.
 
@@ -272,7 +272,7 @@ class Placer:
         label: int,
         materials: Sequence[int],
         scale: tuple[float, float, float],
-        up: float = 0.0,
+        up: float,
     ) -> None:
         """Add a figure in the shape of a person, such as a statue. It has no box.
 
