@@ -35,6 +35,7 @@ class Figure:
     Attributes:
         pose: Pose of the body; change it before `settle`.
         outfit: Clothes and hair of the person.
+        label: Class of the surface.
         vertices: (V, 3) vertices of the dressed and posed body in metres; set by `settle`.
     """
 

@@ -55,8 +55,8 @@ class Pose:
     def __init__(self, body: Body) -> None:
         """Create the rest pose."""
         self.body = body
-        self.rest_hips = (body.joints[BONE["thigh_left"]] + body.joints[BONE["thigh_right"]]) / 2
-        self.hips = self.rest_hips.copy()
+        self._rest_hips = (body.joints[BONE["thigh_left"]] + body.joints[BONE["thigh_right"]]) / 2
+        self.hips = self._rest_hips.copy()
         self._turned: dict[int, np.ndarray] = {}
 
     def rotation(self, bone: str) -> np.ndarray:
@@ -79,7 +79,7 @@ class Pose:
             chain.append(PARENTS[chain[-1]])
         joints = self.body.joints
         rotation = self.rotation("pelvis")
-        place = self.hips + rotation @ (joints[chain[-1]] - self.rest_hips)
+        place = self.hips + rotation @ (joints[chain[-1]] - self._rest_hips)
         for parent, child in zip(chain[:0:-1], chain[-2::-1], strict=True):
             place = place + self.rotation(BONES[parent]) @ (joints[child] - joints[parent])
         return place
@@ -240,7 +240,7 @@ class Pose:
                 index, np.eye(3) if parent < 0 else rotations[parent]
             )
             if parent < 0:
-                places[index] = self.hips + rotations[index] @ (joints[index] - self.rest_hips)
+                places[index] = self.hips + rotations[index] @ (joints[index] - self._rest_hips)
             else:
                 offset = joints[index] - joints[parent]
                 places[index] = places[parent] + rotations[parent] @ offset
