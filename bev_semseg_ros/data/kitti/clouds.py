@@ -24,11 +24,9 @@ TELLING_POINTS = 100
 FARTHEST = 2000.0  # metres; a larger number is not a coordinate
 OUTLIERS = 0.01  # highest fraction of points that may be implausible
 LARGEST_RAW_INTENSITY = WORD_SCALE + 1
-# If a file is read with a wrong number of columns, each column contains numbers of all kinds, so
-# all columns look alike. With the right number, heights and intensities are smaller than distances.
-DISTINCT = 1.5  # minimum ratio of the largest to the smallest median of the columns
-HALVES_DIFFER = 2.0  # maximum ratio of the medians of even and odd rows
-ALIKE = 0.2  # relative difference of quantiles below which two columns hold the same values
+SMALL = 0.1  # smaller numbers count as equal in a comparison of their logarithms
+SAME_DIRECTION = 0.05  # highest median angle between successive points of a sweep, radians
+SAME_SIZE = 2.0  # highest ratio of the median coordinates of two samples of the same points
 
 _TYPE_NAMES = {"f4": "float32", "f8": "float64"}
 
@@ -86,9 +84,8 @@ class CloudFormat:
         return tuple(notes)
 
 
-# Formats in the order in which they are tried. Six numbers come after three, because two points
-# with three numbers look like one with six.
-FORMATS = tuple(CloudFormat("f4", columns) for columns in (4, 5, 3, 6, 7, 8)) + tuple(
+# Formats that files may have; of equally good ones, the first is taken.
+FORMATS = tuple(CloudFormat("f4", columns) for columns in (4, 3, 5, 6, 7, 8)) + tuple(
     CloudFormat("f8", columns) for columns in (4, 3, 5)
 )
 
@@ -180,7 +177,7 @@ def find_format(files: Sequence[Path]) -> CloudFormat:
         ValueError: No known format explains the files, or their intensities are implausible.
     """
     samples = [_start(path) for path in files]
-    best = next((each for each in FORMATS if _is_plausible(each, samples)), None)
+    best = _best_format(samples)
     is_assumed = False
     if best is None:
         best = CloudFormat()
@@ -231,23 +228,68 @@ def _numbers(form: CloudFormat, samples: Sequence[bytes]) -> np.ndarray:
     return np.concatenate([form.decode(data) for data in samples] or [np.zeros((0, form.columns))])
 
 
-def _is_plausible(form: CloudFormat, samples: Sequence[bytes]) -> bool:
-    """Return whether a format explains the samples."""
+def _best_format(samples: Sequence[bytes]) -> CloudFormat | None:
+    """Return the format that explains the samples best; None if none does.
+
+    With the right count of numbers per point, successive rows are most alike.
+    """
+    for dtype in _TYPE_NAMES:  # float32 may also look like float64
+        rows = {}
+        for each in FORMATS:
+            if each.dtype == dtype and (numbers := _plausible_numbers(each, samples)) is not None:
+                rows[each.columns] = numbers
+        if not rows:
+            continue
+        columns = min(rows, key=lambda count: _difference(rows[count]))
+        # Some lidars measure alternately high and low, so every second point is more alike.
+        if columns // 2 in rows and columns % 2 == 0 and _hold_two_points(rows[columns]):
+            columns //= 2
+        return CloudFormat(dtype, columns)
+    return None
+
+
+def _plausible_numbers(form: CloudFormat, samples: Sequence[bytes]) -> np.ndarray | None:
+    """Return the (N, columns) numbers of the samples if they can have a format, or None."""
     fitting = [data for data in samples if len(data) % form.bytes_per_point == 0]
     if 2 * len(fitting) <= len(samples):  # one file may be truncated
-        return False
+        return None
     numbers = _numbers(form, fitting)
     if len(numbers) < TELLING_POINTS or not _is_within_reach(numbers):
+        return None
+    return numbers
+
+
+def _difference(numbers: np.ndarray) -> float:
+    """Return the mean difference of successive rows (N, columns): of the logarithms of sizes.
+
+    Zeros and NaN are left out: they mean that a point has no return, or that a column is not used.
+    """
+    sizes = np.abs(numbers.astype(np.float64))
+    sizes[(sizes == 0) | ~np.isfinite(sizes)] = np.nan
+    differences = np.abs(np.diff(np.log(sizes + SMALL), axis=0))
+    known = differences[~np.isnan(differences)]
+    return float(known.mean()) if len(known) else np.inf
+
+
+def _hold_two_points(numbers: np.ndarray) -> bool:
+    """Return whether each row (N, columns) holds two points instead of one.
+
+    The points of each row are then in the same direction, or, if the points are shuffled, the first
+    and the second ones have the same distribution.
+    """
+    half = numbers.shape[1] // 2
+    first, second = numbers[:, :3], numbers[:, half : half + 3]
+    has_both = np.ones(len(numbers), bool)
+    for points in (first, second):
+        has_both &= np.isfinite(points).all(1) & points.any(1)
+    if not has_both.any():
         return False
-    sizes = np.nanmedian(np.abs(numbers[:, :4]), axis=0)
-    has_height = sizes[2] > 0 and sizes[:2].max() > 0
-    if not has_height or sizes.max() < DISTINCT * sizes.min():
-        return False
-    # If a file is read with half its columns, each second row is the second half of a point.
-    even, odd = (np.nanmedian(np.abs(numbers[first::2, :2])) for first in (0, 1))
-    if max(even, odd) > HALVES_DIFFER * min(even, odd):
-        return False
-    return form.columns < 6 or not _are_alike(numbers[:, 0], numbers[:, 3])
+    first, second = first[has_both], second[has_both]
+    angles = np.arctan2(first[:, 1], first[:, 0]) - np.arctan2(second[:, 1], second[:, 0])
+    if np.median(np.abs(angles)) < SAME_DIRECTION:
+        return True
+    one, other = np.median(np.abs(first), axis=0), np.median(np.abs(second), axis=0)
+    return bool((np.maximum(one, other) <= SAME_SIZE * np.minimum(one, other)).all())
 
 
 def _is_within_reach(numbers: np.ndarray) -> bool:
@@ -260,12 +302,6 @@ def _is_within_reach(numbers: np.ndarray) -> bool:
         if numbers.shape[1] == 3:
             return True
         return float((~(numbers[:, 3] >= 0) & ~np.isnan(numbers[:, 3])).mean()) <= OUTLIERS
-
-
-def _are_alike(first: np.ndarray, second: np.ndarray) -> bool:
-    """Return whether two columns (N,) have similar distributions."""
-    one, other = (np.nanquantile(np.abs(each), (0.25, 0.5, 0.9)) for each in (first, second))
-    return bool((np.abs(one - other) <= ALIKE * np.maximum(one, other)).all())
 
 
 def _is_ring(column: np.ndarray) -> bool:

@@ -140,12 +140,78 @@ def test_a_file_with_intensities_up_to_1_among_files_up_to_255_is_refused(tmp_pa
         folder.read(files[1])
 
 
-def test_clouds_that_no_known_format_explains_are_read_with_a_note(tmp_path):
-    points = scan()
-    points[:, 2] = 0
+def test_a_truncated_file_alone_has_a_note_that_its_format_is_assumed(tmp_path):
+    file = tmp_path / "000000.bin"
+    file.write_bytes(scan().astype("<f4").tobytes()[:-5])
+    assert "no known format explains the files; 4 float32" in CloudFolder([file]).notes[0]
+
+
+def test_a_cloud_without_heights_is_in_kittis_own_format(tmp_path):
+    file = tmp_path / "000000.bin"
+    file.write_bytes((scan() * (1, 1, 0, 1)).astype("<f4").tobytes())
+    assert CloudFolder([file]).notes == ()
+
+
+VLP_16 = [-15, 1, -13, 3, -11, 5, -9, 7, -7, 9, -5, 11, -3, 13, -1, 15]  # in the order of firing
+HDL_64 = np.linspace(2, -24.8, 64)
+
+
+def sweep(beams) -> np.ndarray:
+    """Return (N, 6) x, y, z, intensity, ring and time of a sweep between two walls.
+
+    The points are in the order of firing. Those without a return are NaN.
+
+    Args:
+        beams: Elevations in degrees.
+    """
+    azimuth, elevation = np.meshgrid(np.linspace(0, 2 * np.pi, 500), np.radians(beams))
+    ring = np.broadcast_to(np.arange(len(beams))[:, None], azimuth.shape)
+    azimuth, elevation, ring = (each.T.ravel() for each in (azimuth, elevation, ring))
+    ray = np.stack([np.cos(azimuth), np.sin(azimuth), np.tan(elevation)], 1)
+    with np.errstate(divide="ignore"):
+        to_ground = np.where(ray[:, 2] < 0, -1.73 / ray[:, 2], np.inf)
+        distance = np.minimum(to_ground, 20 / np.abs(ray[:, 1]))
+    points = ray * np.where(distance < 100, distance, np.nan)[:, None]
+    points[points[:, 2] > 8] = np.nan  # above the walls
+    intensity = np.random.default_rng(3).beta(1.5, 5, len(points))
+    return np.column_stack([points, intensity, ring, azimuth / 60])
+
+
+@pytest.mark.parametrize("beams", [VLP_16, HDL_64], ids=["VLP-16", "HDL-64"])
+@pytest.mark.parametrize("brightest", [1, 255])
+def test_points_with_ring_and_time_are_not_cut_into_points_of_fewer_numbers(
+    tmp_path, beams, brightest
+):
+    points = sweep(beams) * (1, 1, 1, brightest, 1, 1)
+    points = points[np.isfinite(points).all(1)]
+    points = points[: len(points) // 12 * 12]  # whole points of 3, 4 and 8 numbers, too
     file = tmp_path / "000000.bin"
     file.write_bytes(points.astype("<f4").tobytes())
-    assert "no known format explains the files; 4 float32" in CloudFolder([file]).notes[0]
+    read, attributes = CloudFolder([file]).read(file)
+    np.testing.assert_allclose(read[:, :3], points[:, :3], atol=1e-4)
+    np.testing.assert_allclose(read[:, 3] * brightest, points[:, 3], rtol=1e-4)
+    np.testing.assert_array_equal(attributes["ring"], points[:, 4])
+
+
+@pytest.mark.parametrize("missing", [np.nan, 0], ids=["NaN", "zeros"])
+@pytest.mark.parametrize("columns", [3, 4, 5])
+def test_all_points_of_a_lidar_that_measures_alternately_low_and_high_are_read(
+    tmp_path, columns, missing
+):
+    points = sweep(VLP_16)[:, :columns]
+    points[np.isnan(points[:, 0]), :4] = missing
+    file = tmp_path / "000000.bin"
+    file.write_bytes(points.astype("<f4").tobytes())
+    read, _ = CloudFolder([file]).read(file)
+    np.testing.assert_allclose(read[:, :3], points[:, :3], atol=1e-4)
+
+
+def test_most_points_may_lack_a_return(tmp_path):
+    points = sweep(HDL_64)[:, :5]
+    points[np.arange(len(points)) % 64 > 20, :4] = 0
+    file = tmp_path / "000000.bin"
+    file.write_bytes(points.astype("<f4").tobytes())
+    assert find_format([file]).columns == 5
 
 
 def test_intensities_up_to_255_are_read_as_0_to_1(tmp_path):
