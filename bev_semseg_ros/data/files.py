@@ -27,6 +27,7 @@ _PNG_PALETTE = 3  # colour type of images whose pixels are indices into a palett
 # Markers of JPEG segments (ITU-T T.81, table B.1): frame headers, and segments without data.
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE = {0x01, *range(0xD0, 0xD9)}
+_JPEG_END = b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -212,15 +213,16 @@ def _jpeg_size(data: bytes, path: Path) -> tuple[int, int]:
 
 
 def jpeg_frame(data: bytes) -> int | None:
-    """Return the offset of the frame header of a JPEG, which has depth and size, or None.
+    """Return the offset of the frame header of a JPEG, which has depth and size.
 
-    Earlier segments with previews and other data are skipped.
+    Earlier segments with previews and other data are skipped. The result is None if the JPEG is
+    damaged or truncated: some versions of OpenCV fill the missing part with grey.
     """
     position = 2
     while position + 9 <= len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in _JPEG_FRAMES:
-            return position
+            return None if data.find(_JPEG_END, position) < 0 else position
         if marker == 0xFF:  # padding
             position += 1
         elif marker in _JPEG_BARE:

@@ -50,6 +50,16 @@ def test_a_damaged_jpeg_is_named(root):
         open_dataset(root)[1]
 
 
+def test_a_jpeg_without_its_end_is_named(root):
+    """OpenCV 4.6, which Ubuntu 24.04 has, reads such a file, with a grey area."""
+    file = root / "training" / "image_2" / "000001.png"
+    as_jpeg(file)
+    jpeg = file.with_suffix(".jpg")
+    jpeg.write_bytes(jpeg.read_bytes()[:-2])
+    with pytest.raises(ValueError, match=r"000001.jpg: truncated or damaged JPEG"):
+        open_dataset(root)[1]
+
+
 def test_a_mask_stored_as_jpeg_is_refused(root):
     as_jpeg(root / "training" / "semantic" / "000001.png")
     with pytest.raises(ValueError, match=r"000001.jpg: expected a PNG; JPEG compression changes"):
