@@ -70,9 +70,8 @@ def kitti_rectified_from_lidar(rows: dict[str, np.ndarray], path: Path) -> np.nd
     Raises:
         ValueError: A row is missing or damaged.
     """
-    rectification = transform(_row(rows, "R0_rect", (3, 3), path))
-    camera_from_lidar = np.vstack([_row(rows, "Tr_velo_to_cam", (3, 4), path), (0, 0, 0, 1)])
-    return rectification @ camera_from_lidar
+    rectification = rigid(transform(_row(rows, "R0_rect", (3, 3), path)), f"{path}: R0_rect")
+    return rectification @ _pose(rows, "Tr_velo_to_cam", path)
 
 
 def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
@@ -89,8 +88,7 @@ def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -
     Raises:
         ValueError: The row is missing or damaged.
     """
-    row = kitti_lidar_row(name)
-    return rigid(np.vstack([_row(rows, row, (3, 4), path), (0, 0, 0, 1)]), f"{path}: {row}")
+    return _pose(rows, kitti_lidar_row(name), path)
 
 
 def kitti_lidar_row(name: str) -> str:
@@ -132,8 +130,7 @@ def kitti_object_camera(
         return None
     pose_row = kitti_camera_row(name)
     if pose_row in rows:
-        pose = np.vstack([_row(rows, pose_row, (3, 4), path), (0, 0, 0, 1)])
-        camera_from_lidar = rigid(pose, f"{path}: {pose_row}")
+        camera_from_lidar = _pose(rows, pose_row, path)
         return Camera(projection[:, :3], size, camera_from_lidar @ invert(KITTI_EGO_FROM_LIDAR))
     return _camera(projection, kitti_rectified_from_lidar(rows, path), size)
 
@@ -194,6 +191,7 @@ def kitti_raw_calibration(folder: Path, camera: str = "image_02") -> Calibration
             )
     rows = read_kitti_matrices(cameras)
     rectification = transform(_row(rows, "R_rect_00", (3, 3), cameras))
+    rectification = rigid(rectification, f"{cameras}: R_rect_00")
     number = camera.removeprefix("image_")
     width, height = _row(rows, f"S_rect_{number}", (2,), cameras)
     rectified = _camera(
@@ -222,7 +220,8 @@ def kitti_raw_lidar_from_imu(path: Path) -> np.ndarray:
 def _read_transform(path: Path) -> np.ndarray:
     """Return the (4, 4) transform in a file with the rows R and T."""
     rows = read_kitti_matrices(path)
-    return transform(_row(rows, "R", (3, 3), path), _row(rows, "T", (3,), path))
+    pose = transform(_row(rows, "R", (3, 3), path), _row(rows, "T", (3,), path))
+    return rigid(pose, f"{path}: R and T")
 
 
 def _camera(
@@ -252,6 +251,11 @@ def _projection(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarra
     projection = _row(rows, name, (3, 4), path)
     intrinsic(projection[:, :3], f"{path}: {name}")
     return projection
+
+
+def _pose(rows: dict[str, np.ndarray], name: str, path: Path) -> np.ndarray:
+    """Return a row of 12 numbers as a (4, 4) rigid transform."""
+    return rigid(np.vstack([_row(rows, name, (3, 4), path), (0, 0, 0, 1)]), f"{path}: {name}")
 
 
 def _row(rows: dict[str, np.ndarray], name: str, shape: tuple[int, ...], path: Path) -> np.ndarray:

@@ -74,6 +74,7 @@ def test_units_in_the_a2d2_calibration_have_the_numbers_of_the_frames(tmp_path):
         ("kitti", ("R0_rect: 1", "R0_rect:"), "expected R0_rect with 9 numbers, but it has 8"),
         ("kitti", ("P2: 700", "P2: 0"), "P2: expected a camera matrix"),
         ("kitti", ("P2: 700", "P2: nan"), "expected finite numbers in P2"),
+        ("kitti_raw", ("R_rect_00: 1", "R_rect_00: 0"), "R_rect_00: expected a rigid transform"),
         ("kitti_raw", ("S_rect_02", "S_rect_09"), "expected S_rect_02"),
         ("kitti_raw", ("S_rect_02: 64", "S_rect_02: inf"), "expected finite numbers in S_rect_02"),
     ],

@@ -125,6 +125,18 @@ def test_a_pose_that_is_not_rigid_is_named(root):
         KittiDataset(root)[0]
 
 
+@pytest.mark.parametrize("row", ["R0_rect", "Tr_velo_to_cam"])
+def test_a_row_of_zeros_is_named_instead_of_putting_all_boxes_at_one_place(root, row):
+    for file in (root / "training" / "calib").iterdir():
+        lines = file.read_text().splitlines()
+        count = {each.split(":")[0]: len(each.split()) - 1 for each in lines}[row]
+        zeros = " ".join(["0"] * count)
+        changed = [f"{row}: {zeros}" if each.startswith(row) else each for each in lines]
+        file.write_text("\n".join(changed))
+    with pytest.raises(ValueError, match=rf"000003\.txt: {row}: expected a rigid"):
+        KittiDataset(root)[0]
+
+
 # --- raw ------------------------------------------------------------------------------------------
 
 
