@@ -8,7 +8,8 @@ from pathlib import Path
 _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("samples", "v1.0-*"),
-        "nuScenes: convert it to KITTI's layout (nuscenes-devkit: scripts/export_kitti.py)",
+        "nuScenes: convert it to KITTI's layout (nuscenes-devkit: scripts/export_kitti.py), then "
+        "give the objects in label_2 KITTI's classes, such as Car for car, or delete them",
     ),
     (
         ("sequences/*/velodyne", "sequences/*/labels"),
