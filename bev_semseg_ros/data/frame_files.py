@@ -70,6 +70,11 @@ class FilesByFrame:
         """All files."""
         return list(self._files.values())
 
+    @property
+    def has_only_others(self) -> bool:
+        """Whether the folder has entries, but none with one of the endings."""
+        return bool(self._others) and not self._files
+
     def get(self, key: str) -> Path | None:
         """Return the file of a frame; None if there is none."""
         return self._files.get(key)

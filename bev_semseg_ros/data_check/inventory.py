@@ -13,8 +13,8 @@ from bev_semseg_ros.data_check.finding import Cases, DataFinding, portion
 
 # Last word of a part's name -> consequence for frames that lack the part, and what to do.
 _REMEDIES = {
-    "image": "they are used with the lidar alone; add the images, under the name of the cloud",
-    "lidar": "they are used with the camera alone; add the clouds, under the name of the image",
+    "image": "they are used without it; add the images, under the name of the cloud",
+    "lidar": "they are used without it; add the clouds, under the name of the image",
     "calib": "their images and boxes are not used; add the calibration, under the frame's name",
     "mask": "they cannot train or score segmentation; add the masks, under the image's name",
     "boxes": "they cannot train or score boxes; add their label files, under the frame's name "

@@ -11,7 +11,10 @@ from bev_semseg_ros.data.dataset import open_dataset
 @pytest.mark.parametrize(
     "folders, message",
     [
-        (["samples/CAM_FRONT", "v1.0-mini"], "nuScenes: convert it .*export_kitti.py.*such as Car for car"),
+        (
+            ["samples/CAM_FRONT", "v1.0-mini"],
+            "nuScenes: convert it .*export_kitti.py.*such as Car for car",
+        ),
         (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its class numbers"),
         (["sequences/00/image_2"], "KITTI odometry: it has no labels"),
         (["data_object_image_2/training"], "move the contents of their training folders"),

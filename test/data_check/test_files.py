@@ -49,6 +49,30 @@ def test_a_missing_file_is_a_warning_that_names_the_frame(part, file, street, ch
     assert check(street, "--strict")[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("folder", "part", "ending"),
+    [("image_2", "image", "tiff"), ("velodyne", "lidar", "pcd"), ("label_2", "boxes", "json")],
+)
+def test_files_of_a_format_that_is_not_read_are_named(folder, part, ending, street, check):
+    for path in (street / "training" / folder).iterdir():
+        path.rename(path.with_suffix(f".{ending}"))
+    _, report = check(street)
+    assert finding(report, part)["count"] == 4
+    (note,) = report["notes"]
+    assert note.startswith(f"{folder} has 4 entries such as 000000.{ending}, none of them .")
+
+
+def test_a_missing_image_of_a_further_camera_does_not_mean_the_lidar_alone(street, check):
+    training = street / "training"
+    shutil.copytree(training / "image_2", training / "image_3")
+    (training / "image_3" / "000002.png").unlink()
+    for path in (training / "calib").iterdir():
+        path.write_text(path.read_text().replace("P2:", "P3:") + path.read_text())
+    _, report = check(street, "--cameras", "all")
+    found = finding(report, "image_03 image")
+    assert found["count"] == 1 and "used without it" in found["remedy"]
+
+
 def test_a_missing_calibration_folder_is_a_fault(street, check):
     shutil.rmtree(street / "training" / "calib")
     status, report = check(street)

@@ -125,7 +125,8 @@ class KittiDataset:
     def notes(self) -> tuple[str, ...]:
         """Differences from KITTI's own files, and how they are handled."""
         of_clouds = tuple(note for clouds in self._clouds.values() for note in clouds.notes)
-        return of_clouds + self._notes_of_labels()
+        of_folders = tuple(str(files) for files in self._files.values() if files.has_only_others)
+        return of_clouds + of_folders + self._notes_of_labels()
 
     def scene(self, index: int) -> str:
         key = self._keys[index]
