@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from bev_semseg_ros import __version__
 from bev_semseg_ros.sim.writers.base import Writer
@@ -18,10 +17,6 @@ MANIFEST = "synth.json"
 _TEMPORARY = MANIFEST + ".tmp"
 # Lock file, held while the manifest and the files that the writer derives from it are accessed.
 _LOCK = ".synth.lock"
-# Fields that the manifest leaves out if they have this value. Those of earlier versions lack them.
-_OPTIONAL = {"full_turn": False, "rig_digest": "", "labels": "boxes, masks"}
-# Labels that the writers write now. No frames are added to a folder whose frames lack some of them.
-LABELS = "boxes, masks, points, bev"
 PAUSE = 20.0  # least pause after a write of the record, as a multiple of the duration of the write
 
 
@@ -36,7 +31,6 @@ class Request:
         image_size: (width, height) of the images in pixels; None if each rig has its own.
         full_turn: Whether points that no camera sees are kept.
         rig_digest: Distinguishes rigs of the same name; empty if the name is enough.
-        labels: Kinds of labels that are written.
         version: Version of the simulator: another one makes other scenes from the same seed.
     """
 
@@ -46,16 +40,7 @@ class Request:
     image_size: tuple[int, int] | None
     full_turn: bool
     rig_digest: str = ""
-    labels: str = LABELS
     version: str = __version__
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the request as it is written to the manifest."""
-        content = asdict(self)
-        for name, value in _OPTIONAL.items():
-            if content[name] == value:
-                del content[name]
-        return content
 
 
 class Manifest:
@@ -153,22 +138,21 @@ class Manifest:
         if not path.is_file():
             return set()
         try:
-            content = _OPTIONAL | json.loads(path.read_text())
-            earlier = {name: content[name] for name in asdict(self._request)}
+            content = json.loads(path.read_text())
             done = {int(scene) for scene in content["complete_scenes"]}
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{path}: damaged ({error}); remove the folder or choose another one"
             ) from error
-        wanted = json.loads(json.dumps(asdict(self._request)))
         differences = []
-        for name, value in wanted.items():
-            if earlier[name] == value:
+        for name, value in json.loads(json.dumps(asdict(self._request))).items():
+            earlier = content.get(name)
+            if earlier == value:
                 continue
             if name == "rig_digest":
                 differences.append("another description of the rig's sensors")
             else:
-                differences.append(f"{name} {earlier[name]} instead of {value}")
+                differences.append(f"{name} {earlier} instead of {value}")
         if differences:
             raise ValueError(
                 f"{self._out}: holds another data set ({', '.join(differences)}); "
@@ -179,7 +163,7 @@ class Manifest:
     def _write(self, done: set[int]) -> None:
         """Write the record, atomically."""
         content = {
-            **self._request.to_dict(),
+            **asdict(self._request),
             "scenes": len(done),
             "complete_scenes": sorted(done),
             "command": self._command,
