@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -34,33 +35,18 @@ class _Section:
     entries: list[tuple[str, Color]]
 
 
-def legend(
-    width: int,
-    segmentation_labels: LabelSet | None,
-    box_labels: LabelSet | None,
-    ground_truth_labels: LabelSet | None = None,
-    bev_labels: LabelSet | None = None,
-) -> np.ndarray:
+def legend(width: int, classes: Mapping[str, LabelSet], box_labels: LabelSet | None) -> np.ndarray:
     """Draw swatches with the names of classes, in columns.
 
     Args:
         width: Width of the legend in pixels.
-        segmentation_labels: Label set of predicted masks; None if there are none.
+        classes: Title -> label set of masks, of the bird's-eye view and so on.
         box_labels: Label set of predicted boxes; None if there are none.
-        ground_truth_labels: Label set of the ground-truth mask if it differs from that of the
-            predicted mask.
-        bev_labels: Label set of classes in the bird's-eye view; None if there are none.
 
     Returns:
         (h, width, 3) RGB; h depends on the number of classes.
     """
-    sections = []
-    if segmentation_labels is not None:
-        sections.append(_Section("mask", _entries(segmentation_labels)))
-    if ground_truth_labels is not None:
-        sections.append(_Section("true mask", _entries(ground_truth_labels)))
-    if bev_labels is not None:
-        sections.append(_Section("BEV", _entries(bev_labels)))
+    sections = [_Section(title, _entries(labels)) for title, labels in classes.items()]
     if box_labels is not None:
         entries = [*_entries(box_labels), ("ground truth", GROUND_TRUTH_COLOR)]
         sections.append(_Section("boxes", entries))

@@ -28,6 +28,8 @@ GAP = 8
 TITLE = 24
 BEV_ALONE = 800  # height of the bird's-eye view in pixels if there is no image
 
+# Tasks whose results this module draws. The pictures of all others are given.
+_DRAWN_HERE = ("detection", "segmentation", "bev_segmentation")
 _EMPTY = 10  # how much brighter an empty picture is than the background
 
 
@@ -51,7 +53,8 @@ def panel(
         prediction: Output of the network.
         config: The network's configuration.
         label_sets: Task -> label set of the prediction, as `Predictor.label_sets`: "detection"
-            for boxes and "segmentation" for masks. A task without one is not drawn.
+            for boxes and "segmentation" for masks. A task without one is not drawn. The legend
+            also has the classes of the tasks in `pictures`.
         pictures: Title -> (h, w, 3) RGB of further tasks in the geometry of the rectified image,
             for instance a depth map. They are shown below the others.
         bev_map: Predicted classes in the bird's-eye view, drawn under the boxes. If the ground
@@ -90,7 +93,12 @@ def panel(
             height = round(picture.shape[0] * width / picture.shape[1])
             body = np.vstack([body, _titled(_fitted(picture, (width, height)), title)])
     bev_labels = None if bev_map is None else bev_map.labels
-    footer = legend(body.shape[1], mask_labels, box_labels, own_labels, bev_labels)
+    shown = {"mask": mask_labels, "true mask": own_labels, "BEV": bev_labels}
+    classes = {title: labels for title, labels in shown.items() if labels is not None}
+    for task, labels in label_sets.items() if pictures else ():
+        if task not in _DRAWN_HERE and labels not in classes.values():
+            classes[task.replace("_", " ")] = labels
+    footer = legend(body.shape[1], classes, box_labels)
     return np.vstack([_head(frame, prediction, body.shape[1]), body, footer])
 
 

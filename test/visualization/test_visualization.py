@@ -116,15 +116,15 @@ def test_points_outside_the_grid_are_left_out():
 @pytest.mark.parametrize("name", ["driving_13", "a2d2_38"])
 def test_the_legend_shows_every_colour_and_is_higher_if_it_is_narrow(name):
     classes = load_label_set(name)
-    wide, narrow = legend(2000, classes, BOXES), legend(300, classes, BOXES)
+    wide, narrow = (legend(width, {"mask": classes}, BOXES) for width in (2000, 300))
     for color in (*classes.colors, *BOXES.colors):
         assert (wide == color).all(-1).any() and (narrow == color).all(-1).any()
     assert len(narrow) > len(wide) and narrow.shape[1] == 300
 
 
 def test_the_legend_leaves_out_missing_label_sets():
-    assert not (legend(800, None, BOXES) == CLASSES.colors[ROAD]).all(-1).any()
-    assert not (legend(800, CLASSES, None) == BOXES.colors[0]).all(-1).any()
+    assert not (legend(800, {}, BOXES) == CLASSES.colors[ROAD]).all(-1).any()
+    assert not (legend(800, {"mask": CLASSES}, None) == BOXES.colors[0]).all(-1).any()
 
 
 def test_a_box_is_tagged_with_the_name_in_its_label_set():
@@ -197,6 +197,16 @@ def test_a_picture_of_a_further_task_is_shown_beside_the_others():
     assert (picture == depth[0, 0]).all(-1).sum() == annotation.mask.size
 
 
+@pytest.mark.parametrize("missing", ["image", "mask"])
+def test_the_legend_has_the_classes_of_points_without_any_mask(missing):
+    frame, annotation = TinyDataset(missing=missing)[1]
+    sets = {"point_segmentation": CLASSES}
+    points = {"point_segmentation, from above": np.zeros((10, 20, 3), np.uint8)}
+    prediction = Prediction.of(None, None, None, "lidar_only", 5.0)
+    picture = panel(frame, annotation, prediction, TINY, sets, points)
+    assert all((picture == color).all(-1).sum() > 100 for color in CLASSES.colors)
+
+
 def test_a_panel_has_no_empty_space_for_tasks_that_the_network_lacks():
     frame, annotation = TinyDataset()[0]
     prediction = Prediction.of(None, None, None, "lidar_only", 5.0)
@@ -204,8 +214,8 @@ def test_a_panel_has_no_empty_space_for_tasks_that_the_network_lacks():
     alone = panel(frame, annotation, prediction, TINY, {}, {"depth": depth})
     usual = panel(frame, annotation, prediction, TINY, LABEL_SETS)
     # Two rows each: image, ground truth and depth; image, ground truth, prediction and overlay.
-    own = len(legend(alone.shape[1], None, None, annotation.mask_labels))
-    assert len(alone) - own == len(usual) - len(legend(usual.shape[1], CLASSES, BOXES))
+    own = len(legend(alone.shape[1], {"true mask": annotation.mask_labels}, None))
+    assert len(alone) - own == len(usual) - len(legend(usual.shape[1], {"mask": CLASSES}, BOXES))
 
 
 @pytest.mark.slow
