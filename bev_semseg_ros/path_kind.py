@@ -159,6 +159,23 @@ def prepare_output_file(path: Path | None, name: str) -> None:
         )
 
 
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+    """
+    try:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    except BrokenPipeError:  # the reader of /dev/stdout has closed the pipe
+        raise
+    except OSError as error:
+        raise OSError(
+            f"{path}: cannot be written ({error.strerror}); check the folder's permissions and "
+            "space"
+        ) from error
+
+
 def check_output_folder(path: Path) -> None:
     """Check before a long task that a path is a folder or can become one, and takes files.
 

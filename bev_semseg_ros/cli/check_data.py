@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.data_check import check_data
     from bev_semseg_ros.inference import checkpoint
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
 
@@ -53,6 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
         print(report.text())
     finally:  # even if the reader has closed the pipe, as `| head` does
         if arguments.json is not None:
-            arguments.json.write_text(report.as_json())
+            write_file(arguments.json, report.as_json())
     is_bad = report.count("fault") or (arguments.strict and report.count("warning"))
     return 1 if is_bad else 0

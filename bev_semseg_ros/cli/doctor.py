@@ -96,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings and write the requested files. Return the exit status."""
     from bev_semseg_ros.data.calibration import load_calibration
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
     from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
@@ -139,7 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"\n{diagnosis.summary}\n{diagnosis.how_to_start(arguments.params)}")
     finally:  # even if the reader has closed the pipe, as `| head` does
         if arguments.json is not None:
-            arguments.json.write_text(diagnosis.as_json())
+            write_file(arguments.json, diagnosis.as_json())
         if arguments.params is not None:
             diagnosis.write_parameters(arguments.params)
     if arguments.write_beams:

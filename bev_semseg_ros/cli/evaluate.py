@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bev_semseg_ros.evaluation.fixed_set import check_folder
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.progress import Progress
 
     prepare_output_file(arguments.json, "scores.json")
@@ -59,5 +59,5 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         print(report.table(result))
     finally:  # even if the reader has closed the pipe, as `| head` does
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n")
+        write_file(arguments.json, json.dumps(result, indent=1) + "\n")
     return 0

@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.data.dataset import open_frames
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.visualization.statistics_page import render_page
 
     prepare_output_file(arguments.out, "page.html")
@@ -75,10 +75,10 @@ def run(arguments: argparse.Namespace) -> int:
         _column(name, dataset, arguments.limit, arguments.pictures)
         for name, dataset in zip(_names(arguments.data), datasets, strict=True)
     ]
-    arguments.out.write_text(render_page(columns), encoding="utf-8")
+    write_file(arguments.out, render_page(columns))
     if arguments.json is not None:
         summaries = {column.name: column.summary for column in columns}
-        arguments.json.write_text(json.dumps(summaries, indent=1) + "\n", encoding="utf-8")
+        write_file(arguments.json, json.dumps(summaries, indent=1) + "\n")
     num_frames = sum(column.summary["frames"] for column in columns)
     print(f"{arguments.out}: {num_frames} frames of {len(columns)} data sets")
     return 0

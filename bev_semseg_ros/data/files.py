@@ -17,6 +17,7 @@ import numpy as np
 
 from bev_semseg_ros.file_signatures import JPEG, PNG
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError
+from bev_semseg_ros.path_kind import write_file
 
 MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exactly
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
@@ -155,13 +156,7 @@ def write_png(path: Path, image: np.ndarray, settings: Sequence[int] = ()) -> No
     stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
     data = cv2.imencode(".png", stored, list(settings))[1]
     # `cv2.imwrite` does not report an error if the disk is full when it closes the file.
-    try:
-        path.write_bytes(data.tobytes())
-    except OSError as error:
-        raise OSError(
-            f"{path}: cannot be written ({error.strerror}); check the folder's permissions and "
-            "space"
-        ) from error
+    write_file(path, data.tobytes())
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -97,6 +97,28 @@ def test_files_are_written_even_if_the_output_pipe_is_closed(tmp_path, monkeypat
         assert json.loads(out.read_text())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["statistics", "--no-pictures", "--data", "data", "--out"],
+        ["statistics", "--no-pictures", "--data", "data", "--out", "page.html", "--json"],
+        ["evaluate", "--checkpoint", "c.pt", "--engine", "torch", "--data", "data", "--json"],
+        ["check-data", "data", "--json"],
+        ["doctor", "bag", "--no-speed", "--json"],
+    ],
+)
+def test_the_error_of_a_full_disk_names_the_file(arguments, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    checkpoint.save(Path("c.pt"), build_network(TINY), TINY, {})
+    tiny_data.write_kitti_drive(Path("data"), 2)
+    if "bag" in arguments:
+        assert main(["bag", "--data", "data", "--out", "bag"]) == 0
+    assert main([*arguments, "/dev/full"]) == 2  # a device that is always full
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("bev-semseg: error: /dev/full: cannot be written (No space left")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

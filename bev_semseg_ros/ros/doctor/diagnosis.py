@@ -12,6 +12,7 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
 from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
+from bev_semseg_ros.path_kind import write_file
 from bev_semseg_ros.ros.parameters.parameters import (
     OF_SENSORS,
     SPECIFICATIONS,
@@ -148,7 +149,7 @@ class Diagnosis:
             f"#   {self.command(path)}\n"
         )
         content = yaml.safe_dump({"/**": {"ros__parameters": values}}, width=200)
-        path.write_text(head + content)
+        write_file(path, head + content)
 
     def write_beams(self) -> list[str]:
         """Write the measured beams into the calibration file.
