@@ -63,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     import json
 
     from bev_semseg_ros.data.dataset import open_frames
+    from bev_semseg_ros.input_check import counted
     from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.visualization.statistics_page import render_page
 
@@ -80,7 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         summaries = {column.name: column.summary for column in columns}
         write_file(arguments.json, json.dumps(summaries, indent=1) + "\n")
     num_frames = sum(column.summary["frames"] for column in columns)
-    print(f"{arguments.out}: {num_frames} frames of {len(columns)} data sets")
+    content = f"{counted(num_frames, 'frame')} of {counted(len(columns), 'data set')}"
+    print(f"{arguments.out}: {content}")
     return 0
 
 

@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the pictures and print how many. Return the exit status."""
     from bev_semseg_ros.evaluation.report import spaced
+    from bev_semseg_ros.input_check import counted
     from bev_semseg_ros.path_kind import check_output_folder
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.visualization.pictures import write_pictures
@@ -57,5 +58,5 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.bev,
             progress.advance,
         )
-    print(f"{count} pictures in {arguments.out}")
+    print(f"{counted(count, 'picture')} in {arguments.out}")
     return 0
