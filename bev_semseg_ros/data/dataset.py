@@ -118,7 +118,7 @@ def _unknown(path: Path) -> str:
     inside = [entry for entry in sorted(path.iterdir()) if entry.is_dir()]
     known = [entry for entry in inside if any(kind.matches(entry) for kind in READERS)]
     if known:
-        more = f" (or one of {len(known) - 1} others in it)" if len(known) > 1 else ""
+        more = f" (others in it: {len(known) - 1})" if len(known) > 1 else ""
         return f"{path}: not a data set itself, but {known[0]} is one{more}: give that path"
     return f"{path}: no known data set; {describe(path)}; looked for " + "; ".join(
         kind.layout for kind in READERS
