@@ -24,6 +24,10 @@ MARKING = "lane_marking"
 DRIVABLE = ("road", MARKING)
 FLAT = (*DRIVABLE, "sidewalk")  # classes that are never above the ground
 GROUND = (*FLAT, "vegetation")  # grass is ground, but a hedge is an object
+# Classes of wide areas. All others, such as vehicles, poles and markings, are not much wider than
+# what a lidar sees of them.
+WIDE = ("road", "sidewalk", "vegetation", "building")
+REACH = 0.8  # metres that the others reach beyond the cells with their points
 
 # Markings are narrower than a cell. With three votes for each of their points, a cell of the road
 # is a marking if more than a quarter of its points are, nearly as in the maps of the simulator.
@@ -229,6 +233,22 @@ def fill_from_nearest(found: BevMap, within: float = math.inf) -> BevMap:
         within: largest distance of this cell in metres.
     """
     classes = _from_nearest(found.classes, found.classes != MASK_IGNORED, within / found.cell)
+    return BevMap(classes, found.x_min, found.y_min, found.cell, found.labels, found.observed)
+
+
+def fill_areas(found: BevMap, within: float) -> BevMap:
+    """Return a map in which unknown cells have the class of the nearest cell of a wide class.
+
+    Cells of other classes are only up to REACH wider than they are known.
+
+    Args:
+        found: the map.
+        within: largest distance of the nearest cell in metres.
+    """
+    close = fill_from_nearest(found, min(within, REACH)).classes
+    is_wide = members(found.labels, WIDE)[found.classes]
+    wide = _from_nearest(found.classes, is_wide, within / found.cell)
+    classes = np.where(close != MASK_IGNORED, close, wide)
     return BevMap(classes, found.x_min, found.y_min, found.cell, found.labels, found.observed)
 
 

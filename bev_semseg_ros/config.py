@@ -227,7 +227,7 @@ class TrainingConfig:
     # points get the classes of the pixels that show them, even if the data set labels points
     carry_masks: bool = False
     # cells of the BEV without points learn the class of the nearest labelled cell, if it is at most
-    # this far away
+    # this far away; near vehicles and other small things, that of the nearest road, building etc.
     bev_fill: NotNegative = 0.0  # metres
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after this number of steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bev_semseg_ros.bev_lifting import fill_from_nearest, vote
+from bev_semseg_ros.bev_lifting import fill_areas, vote
 from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.labels import LabelSet
 from bev_semseg_ros.model.tasks.label_view import view_of
@@ -22,7 +22,7 @@ def encode_cells(
     """Return the classes (X, Y) of the cells, in the label set shared with the network.
 
     Points vote for the class of their cell as in `bev_lifting`. Other cells are MASK_IGNORED. If
-    they have no points, they may get the class of the nearest cell with a vote.
+    they have no points, they may get the class of the nearest cell with a vote, see `fill_areas`.
 
     Args:
         points: (N, >= 3) points in the ego frame, metres.
@@ -39,6 +39,6 @@ def encode_cells(
     found, _ = vote(points, point_labels.mask_table(shared)[classes], grid, shared)
     if not fill:
         return EncodedMask(shared, found.classes)
-    filled = fill_from_nearest(found, fill)
+    filled = fill_areas(found, fill)
     assert found.observed is not None  # `vote` always gives it
     return EncodedMask(shared, np.where(found.observed, found.classes, filled.classes))

@@ -70,6 +70,15 @@ def test_cells_without_points_learn_the_class_of_the_nearest_labelled_cell_if_wa
     assert (encoded.mask[5, 4], encoded.mask[0, 6]) == (MASK_IGNORED, MASK_IGNORED)
 
 
+def test_the_surroundings_of_a_small_thing_learn_the_class_of_the_nearest_wide_area() -> None:
+    example = labelled(["road", "car"], [[0.2, 0.2, 0], [2.2, 0.2, 1]])
+    task = BevSegmentationTask(replace(CONFIG, training=TrainingConfig(bev_fill=10.0)), BEV)
+    encoded = task.encode(example)
+    assert encoded is not None
+    assert (encoded.mask[5, 4], encoded.mask[6, 4], encoded.mask[7, 4]) == (VEHICLE,) * 3
+    assert (encoded.mask[5, 7], encoded.mask[0, 4], encoded.mask[2, 4]) == (ROAD,) * 3
+
+
 def test_labelled_points_above_or_below_the_grid_label_no_cell() -> None:
     encoded = TASK.encode(labelled(["road", "car"], [[0.2, 0.2, -8], [2.2, -0.2, 9]]))
     assert encoded is not None and (encoded.mask == MASK_IGNORED).all()
