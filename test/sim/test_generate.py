@@ -170,8 +170,7 @@ def test_a_full_turn_is_recorded_and_gives_points_behind_the_vehicle(kitti, tmp_
         generate(out, "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
 
 
-def test_a_manifest_without_the_key_means_no_full_turn(kitti):
-    assert "full_turn" not in json.loads((kitti / "synth.json").read_text())
+def test_whole_turns_are_refused_in_a_folder_without_them(kitti):
     before = digests(kitti)
     generate(kitti, "kitti", 2, 1, 4, SIZE, workers=1, progress=False)
     assert digests(kitti) == before
