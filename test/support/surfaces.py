@@ -17,9 +17,10 @@ def surfaces_at(triangles: np.ndarray, point: np.ndarray) -> tuple[np.ndarray, n
     """
     a, b, c = np.moveaxis(triangles.astype(np.float64), 1, 0)
     area = _cross(b - a, c - a)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # upright triangles have no area
         u, v = _cross(point - a, c - a) / area, _cross(b - a, point - a) / area
-    rows = np.flatnonzero((np.abs(area) > 1e-9) & (u >= 0) & (v >= 0) & (u + v <= 1))
+        is_over = (u >= 0) & (v >= 0) & (u + v <= 1)
+    rows = np.flatnonzero((np.abs(area) > 1e-9) & is_over)
     u, v, a, b, c = u[rows], v[rows], a[rows, 2], b[rows, 2], c[rows, 2]
     return rows, a + u * (b - a) + v * (c - a)
 
