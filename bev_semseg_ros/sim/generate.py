@@ -73,7 +73,8 @@ def generate(
     Raises:
         ValueError: If an argument is out of range, if no lidar beam of the rig falls within an
             image although `full_turn` is off, or if the folder contains anything but the result of
-            earlier runs with the same seed, rig, frames, image size and `full_turn`.
+            earlier runs of this version with the same seed, rig, frames, image size and
+            `full_turn`.
         ChildProcessError: If a worker process was killed.
     """
     _check_at_least("scenes", scenes, 1)

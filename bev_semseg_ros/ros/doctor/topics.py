@@ -176,6 +176,8 @@ def choose_topics(
             elif types[topic] not in accepted:
                 expected = INPUT_TYPES[kind]
                 choice.wrong[name] = f"{topic} carries {types[topic]}, expected {expected}"
+            elif carried := undecoded(topic, types[topic]):
+                choice.wrong[name] = f"{topic} carries {carried.what}"
             elif topic in choice.chosen.values():
                 other = next(each for each in choice.chosen if choice.chosen[each] == topic)
                 choice.wrong[name] = f"{topic} is already used for {other}"

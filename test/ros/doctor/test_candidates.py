@@ -330,6 +330,17 @@ def test_requested_packets_are_named_with_the_package_that_decodes_them(content,
     assert f"/packets carries {kind}" in finding.text and "velodyne_pointcloud" in finding.remedy
 
 
+def test_a_requested_topic_of_images_packed_with_zstd_is_named_with_a_remedy(
+    content, tmp_path
+) -> None:
+    """The bag also contains raw images."""
+    packed = of_type(content, "/image", "/image/zstd", "sensor_msgs/msg/CompressedImage")
+    path = write(tmp_path / "bag", content + [e for e in packed if e.topic == "/image/zstd"])
+    found = findings(read_bag(path, {"image": "/image/zstd"}))["topic image"]
+    assert found.level == "fault" and "in_transport:=zstd" in found.remedy
+    assert findings(read_bag(path, {}))["topic image"].level == "ok"
+
+
 def test_topics_that_merely_contain_zed_or_infra_are_not_taken_for_such_cameras(
     colored, tmp_path
 ) -> None:
