@@ -75,8 +75,8 @@ def main() -> None:
     arguments = parser.parse_args()
     prepare_output_file(arguments.json, "rigs.json")
     moments = {**MOMENTS, **dict(arguments.moments)}
-    network = Predictor.load(arguments.checkpoint)
-    other = None if arguments.against is None else Predictor.load(arguments.against)
+    network = _load(arguments.checkpoint)
+    other = None if arguments.against is None else _load(arguments.against)
     rows: list[Row] = []
     for name, path in arguments.data or _real():
         dataset = open_dataset(path)
@@ -89,6 +89,17 @@ def main() -> None:
     print("\n".join(table([row for row in rows if "images" in row])))
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def _load(checkpoint: str) -> Predictor:
+    """Load a network that predicts boxes and masks."""
+    predictor = Predictor.load(checkpoint)
+    if missing := {"detection", "segmentation"} - predictor.label_sets.keys():
+        raise SystemExit(
+            f"{checkpoint}: its network lacks the task {' and '.join(sorted(missing))}; score it "
+            "with bev-semseg evaluate"
+        )
+    return predictor
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -25,6 +25,11 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
         "KITTI odometry: it has no labels; use KITTI object, tracking or raw",
     ),
     (
+        ("data_3d_raw",),
+        "KITTI-360: its boxes cover whole drives, in the frame of the world; convert it to KITTI's "
+        "layout, or write a reader (docs/extending.md, 'A data set')",
+    ),
+    (
         ("*.tfrecord",),
         "Waymo's records: convert them to KITTI's layout with the lidar 1.73 m above the ground",
     ),

@@ -17,6 +17,7 @@ from bev_semseg_ros.data.dataset import open_dataset
         ),
         (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its class numbers"),
         (["sequences/00/image_2"], "KITTI odometry: it has no labels"),
+        (["data_3d_raw/2013_05_28_drive_0000_sync/velodyne_points/data"], "KITTI-360: its boxes"),
         (["data_object_image_2/training"], "move the contents of their training folders"),
         (["photos/2019"], "the folder has 1 entries, such as photos; looked for"),
         ([], "the folder is empty; looked for"),

@@ -256,7 +256,12 @@ def _drive_folders(path: Path) -> list[Path]:
 
 
 def _is_drive(folder: Path) -> bool:
-    """Return whether a folder has the images or clouds of a drive."""
+    """Return whether a folder has the images or clouds of a drive.
+
+    The clouds of KITTI-360 have the same names below data_3d_raw, with another calibration.
+    """
+    if folder.resolve().parent.name == "data_3d_raw":
+        return False
     has_clouds = (folder / _CLOUDS / "data").is_dir()
     return has_clouds or any(_has_images(folder, camera) for camera in _CAMERAS)
 
