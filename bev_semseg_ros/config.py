@@ -91,7 +91,8 @@ class GridConfig:
     def extended(self, back: float) -> GridConfig:
         """Return the grid with x_min at least `back` metres behind the origin of the ego frame."""
         step = self.cell * self.output_stride * 4  # a whole cell of the backbone's coarser maps
-        return dataclasses.replace(self, x_min=-math.ceil(back / step - 1e-6) * step)
+        steps = math.ceil((self.x_min + back) / step - 1e-6)
+        return dataclasses.replace(self, x_min=self.x_min - steps * step)
 
     @property
     def shape(self) -> tuple[int, int]:

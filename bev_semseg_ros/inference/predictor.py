@@ -91,7 +91,7 @@ class Predictor:
             check_tasks(network.tasks)
             # The tasks of the network have the grid of one pass, these the whole grid.
             self.tasks = [type(task)(self.config, task.labels) for task in network.tasks]
-            self._first_x = pass_config(config).grid.x_min
+            self._pass_grid = pass_config(config).grid
         self.label_sets: dict[str, LabelSet] = {
             task.name: task.labels for task in network.tasks if task.labels is not None
         }
@@ -287,7 +287,7 @@ class Predictor:
         if not self._looks_around:
             return self._one_pass(batch, image_maps, sample, score_threshold)
         ahead, behind = (
-            self._one_pass(each.within(self._first_x), image_maps, sample, score_threshold)
+            self._one_pass(each.inside(self._pass_grid), image_maps, sample, score_threshold)
             for each in (batch, batch.turned())
         )
         return {

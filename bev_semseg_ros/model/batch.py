@@ -165,10 +165,6 @@ class Batch:
             image_from_ego=self.image_from_ego * signs,
         )
 
-    def within(self, x_min: float) -> Batch:
-        """Return the batch without the points whose x is below `x_min`."""
-        return self._with_points(self.points[:, 0] >= x_min)
-
     def inside(self, grid: GridConfig) -> Batch:
         """Return the batch with only the points inside a grid.
 
@@ -182,10 +178,6 @@ class Batch:
             generator = torch.Generator().manual_seed(0)
             drawn = torch.rand(len(kept), generator=generator).to(kept.device)
             kept &= drawn * counts[self.point_batch] < MAX_GRID_POINTS
-        return self._with_points(kept)
-
-    def _with_points(self, kept: Tensor) -> Batch:
-        """Return the batch with the points that a mask selects."""
         features = self.point_features
         return replace(
             self,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.inference import THRESHOLD, config, frame, network
 
-from bev_semseg_ros.config import Config
+from bev_semseg_ros.config import Config, GridConfig
 from bev_semseg_ros.frame import Boxes, Frame
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference import checkpoint
-from bev_semseg_ros.inference.around import whole_config
+from bev_semseg_ros.inference.around import OVERLAP, pass_config, whole_config
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.preprocessing import Sample, prepare
 
@@ -124,6 +124,33 @@ def test_a_network_with_an_asymmetric_grid_finds_the_same_boxes(tmp_path):
         found.append(ready.predict_sample(Sample.of(points), "lidar_only", THRESHOLD).boxes)
     assert (found[0].centers[:, 0] < 0).any() and len(found[0]) == len(found[1])
     np.testing.assert_allclose(found[0].centers, found[1].centers, atol=1e-3)
+
+
+@pytest.mark.parametrize("x_max", [25.2, 24.4])
+def test_points_beyond_the_grid_of_a_pass_change_nothing(tmp_path, x_max):
+    # The whole grid then begins up to 1.6 m farther behind than a pass reaches.
+    wanted = config("none")
+    wanted = replace(wanted, grid=replace(wanted.grid, x_max=x_max))
+    checkpoint.save(tmp_path / "a.pt", network("none"), wanted, {})
+    ready = Predictor.load(tmp_path / "a.pt", "cpu", "fp32", "torch", num_threads=1, grid="around")
+    rng = np.random.default_rng(0)
+    points = rng.uniform([-25.6, -8, 0, 0], [-20, 8, 2, 1], (600, 4)).astype(np.float32)
+    near = points[points[:, 0] >= -x_max]
+    found, expected = (
+        ready.predict(Frame.of(0, cloud, np.eye(4)), "lidar_only", THRESHOLD).boxes
+        for cloud in (points, near)
+    )
+    assert len(near) < len(points) and len(expected) > 5
+    np.testing.assert_array_equal(found.centers, expected.centers)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+
+
+@pytest.mark.parametrize("limits", [(5.0, 45.0), (-10.2, 50.2), (-40.0, 40.0), (0.0, 50.0)])
+def test_every_grid_can_be_extended_behind_the_vehicle(limits):
+    x_min, x_max = limits
+    wanted = Config(grid=GridConfig(x_min=x_min, x_max=x_max))
+    for extended, back in ((whole_config(wanted), x_max), (pass_config(wanted), OVERLAP)):
+        assert -back - 1.6 < extended.grid.x_min < -back + 1e-6 and extended.grid.x_max == x_max
 
 
 def around_points(wanted: Config) -> np.ndarray:
