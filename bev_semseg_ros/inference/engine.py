@@ -57,10 +57,13 @@ def _root_package(module: nn.Module) -> str:
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Convert the weights to `dtype`, except those of last layers, which stay in float32."""
+    """Convert weights and buffers to `dtype`, except those of last layers, which stay in float32."""
     for child in module.modules():
-        if not isinstance(child, Float32Conv) and next(child.children(), None) is None:
-            child.to(dtype)
+        if isinstance(child, Float32Conv):
+            continue
+        for own in (*child.parameters(recurse=False), *child.buffers(recurse=False)):
+            if own.is_floating_point():
+                own.data = own.data.to(dtype)
 
 
 class CompiledByShape(nn.Module):

@@ -135,6 +135,30 @@ def test_bfloat16_keeps_the_mask_and_distinct_scores(engine):
     assert heatmap.dtype == torch.float32 and len(heatmap.unique()) > 0.5 * heatmap.numel()
 
 
+class TokenMixer(nn.Module):
+    """A user-defined block with weights and a buffer outside its layers, as transformers have."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.scale = nn.Parameter(torch.ones(8))
+        self.register_buffer("offset", torch.zeros(8))
+        self.output = nn.Linear(8, 8)
+
+    def forward(self, x):
+        mixed, _ = self.attention(x, x, x, need_weights=False)
+        return self.output(x + self.scale * mixed + self.offset)
+
+
+def test_weights_outside_the_layers_of_a_user_defined_block_get_the_precision_of_its_inputs():
+    torch.manual_seed(0)
+    block, x = TokenMixer().eval().requires_grad_(False), torch.randn(1, 5, 8)
+    expected = block(x)
+    lower_precision(block, torch.bfloat16)
+    found = block(x.bfloat16())
+    assert found.dtype == torch.bfloat16 and torch.allclose(found.float(), expected, atol=0.05)
+
+
 def test_openvino_converts_once_and_then_reads_its_cache(tmp_path):
     pytest.importorskip("openvino")
     choices = {"engine": "openvino", "precision": "fp32", "cache": tmp_path / "cache"}
