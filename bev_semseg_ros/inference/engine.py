@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import inspect
 import os
 import sys
 import threading
@@ -57,7 +56,7 @@ def _root_package(module: nn.Module) -> str:
 
 
 def lower_precision(module: nn.Module, dtype: torch.dtype) -> None:
-    """Convert weights and buffers to `dtype`, except those of last layers, which stay in float32."""
+    """Convert weights and buffers to `dtype`, but those of last layers stay in float32."""
     for child in module.modules():
         if isinstance(child, Float32Conv):
             continue
@@ -265,8 +264,8 @@ def _sizes_may_be_constants() -> Iterator[None]:
 def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
     """Return the folder in which parts that are converted from a checkpoint are stored.
 
-    It is in the user's cache. Its name is a digest of the checkpoint and of the code of all parts
-    of the network, so that neither can change unnoticed.
+    It is in the user's cache. Its name is a digest of the checkpoint and of this package's code of
+    the network, so that neither can change unnoticed.
 
     Args:
         checkpoint: path of the file.
@@ -274,22 +273,17 @@ def cache_folder(checkpoint: str | Path, network: nn.Module) -> Path | None:
 
     Returns:
         The folder, or None if nothing is stored: for a user without a home, as in some containers,
-        and for a network with a class that is in no file, as those that a notebook defines.
+        and for a network with user-defined parts, whose code may be in any number of files.
     """
+    if any(_root_package(module) not in (_OWN_PACKAGE, "torch") for module in network.modules()):
+        return None
     try:
         root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
         return None
     digest = hashlib.sha256(Path(checkpoint).read_bytes())
-    sources = {__file__, *map(str, (Path(__file__).parents[1] / "model").rglob("*.py"))}
-    try:
-        for module in network.modules():  # user-defined parts, named as module:Class
-            if _root_package(module) not in (_OWN_PACKAGE, "torch"):
-                sources.add(inspect.getsourcefile(type(module)) or "")
-        for source in sorted(sources - {""}):
-            digest.update(Path(source).read_bytes())
-    except (OSError, TypeError):  # inspect raises either, depending on the notebook
-        return None
+    for source in sorted([Path(__file__), *(Path(__file__).parents[1] / "model").rglob("*.py")]):
+        digest.update(source.read_bytes())
     return root / "bev_semseg_ros" / digest.hexdigest()[:16]
 
 

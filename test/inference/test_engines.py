@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import sys
+import types
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from support.inference import (
     SHIPPED,
     SIZE,
+    SMALL,
     THRESHOLD,
     config,
     frame,
@@ -22,6 +25,7 @@ from support.inference import (
 )
 from torch import nn
 
+from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.engine import (
     cache_folder,
     fold_batch_norm,
@@ -29,8 +33,10 @@ from bev_semseg_ros.inference.engine import (
     openvino_compiler,
     torch_compiler,
 )
+from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.necks.fpn import Fpn
 from bev_semseg_ros.preprocessing import prepare
 
 pytestmark = pytest.mark.slow
@@ -207,9 +213,32 @@ def test_a_user_without_a_home_directory_has_no_cache_and_no_error(tmp_path, mon
     assert cache_folder(tmp_path / "a.pt", network("projective")) is None
 
 
-def test_a_class_that_a_notebook_defines_has_no_cache_and_no_error(tmp_path, monkeypatch):
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
-    cell = {"__name__": "__main__", "nn": nn}
-    exec("class Own(nn.Module): pass", cell)
-    (tmp_path / "a.pt").touch()
-    assert cache_folder(tmp_path / "a.pt", nn.Sequential(cell["Own"]())) is None
+def test_a_change_of_a_function_that_a_user_defined_neck_calls_changes_the_results(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("openvino")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    own = types.ModuleType("own_neck")
+
+    class OwnNeck(Fpn):
+        """A neck that calls a function of another file."""
+
+        def forward(self, features):
+            return own.activation(super().forward(features))
+
+    own.OwnNeck, own.activation = OwnNeck, torch.tanh
+    monkeypatch.setitem(sys.modules, own.__name__, own)
+    wanted = config("none", replace(SMALL, neck="own_neck:OwnNeck", tasks=("segmentation",)))
+    torch.manual_seed(0)
+    made = build_network(wanted)
+    torch.nn.init.normal_(made.camera.heads.segmentation.logits.weight)  # many classes
+    checkpoint.save(tmp_path / "a.pt", made, wanted, {})
+
+    def results(engine):
+        ready = Predictor.load(tmp_path / "a.pt", "cpu", "fp32", engine, num_threads=1)
+        return ready.predict(frame()).mask
+
+    before = results("openvino")
+    own.activation = lambda x: -x
+    after = results("openvino")
+    assert (before != after).any() and (after == results("torch")).mean() > 0.999
