@@ -84,8 +84,8 @@ class GridConfig:
         for count in self.shape:
             if not 0 < count <= MAX_PILLARS or count % self.output_stride:
                 raise ValueError(
-                    f"{self.shape[0]} x {self.shape[1]} pillars, "
-                    f"expected even numbers of at most {MAX_PILLARS}"
+                    f"{self.shape[0]} x {self.shape[1]} pillars of {self.cell} m, expected even "
+                    f"numbers of at most {MAX_PILLARS}; change the limits of x and y, or cell"
                 )
 
     def extended(self, back: float) -> GridConfig:

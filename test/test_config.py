@@ -58,7 +58,10 @@ def test_a_saved_configuration_reads_back_the_same(tmp_path):
         ("grid: {cell: 0.0}", "grid.cell: "),
         ("grid: {x_max: -1.0}", "grid: "),
         ("grid: {cell: 0.001}", "at most 4096"),
-        ("grid: {x_max: 57.8}", "289 x 288 pillars"),
+        (
+            "grid: {x_max: 57.8}",
+            "289 x 288 pillars of 0.2 m, .*; change the limits of x and y, or cell",
+        ),
         ("grid: {output_stride: 4}", "grid: output_stride"),
     ],
 )
