@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import PACKAGE
-from support.sources import FILES, imports
+from support.sources import FILES, imports, parsed
 
 from bev_semseg_ros.model import build
 
@@ -99,41 +99,34 @@ def _layer(path: Path, folder: Path = PACKAGE) -> str:
     return path.relative_to(folder).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_file_imports_only_from_layers_above_it(path: Path) -> None:
-    allowed = ORDER[: ORDER.index(_layer(path)) + 1]
-    ours = {name.split(".")[1] for name in imports(path) if name.startswith("bev_semseg_ros.")}
-    assert {name for name in ours if name in ORDER} <= set(allowed)
+def test_a_file_imports_only_from_layers_above_it() -> None:
+    for path in FILES:
+        below = ORDER[ORDER.index(_layer(path)) + 1 :]
+        ours = {name.split(".")[1] for name in imports(path) if name.startswith("bev_semseg_ros.")}
+        assert not ours & set(below), path
 
 
-@pytest.mark.parametrize(
-    "path",
-    [path for path in FILES if _layer(path) == "ros"],
-    ids=lambda path: str(path.relative_to(PACKAGE)),
-)
-def test_a_file_of_ros_imports_only_from_layers_above_it(path: Path) -> None:
-    layer = _layer(path, PACKAGE / "ros")
-    allowed = ORDER_IN_ROS[: ORDER_IN_ROS.index(layer) + 1]
-    used = {name.split(".")[2] for name in imports(path) if name.startswith("bev_semseg_ros.ros.")}
-    assert used <= set(allowed)
+def test_a_file_of_ros_imports_only_from_layers_above_it() -> None:
+    for path in FILES:
+        if _layer(path) != "ros":
+            continue
+        allowed = ORDER_IN_ROS[: ORDER_IN_ROS.index(_layer(path, PACKAGE / "ros")) + 1]
+        ours = {name for name in imports(path) if name.startswith("bev_semseg_ros.ros.")}
+        assert {name.split(".")[2] for name in ours} <= set(allowed), path
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_torch_and_ros_are_imported_only_where_they_are_allowed(path: Path) -> None:
-    roots = {name.split(".")[0] for name in imports(path)}
-    if _layer(path) in WITHOUT_TORCH:
-        assert "torch" not in roots
-    if _layer(path) != "ros":
-        assert not roots & ROS_MODULES
+def test_torch_and_ros_are_imported_only_where_they_are_allowed() -> None:
+    for path in FILES:
+        roots = {name.split(".")[0] for name in imports(path)}
+        if _layer(path) in WITHOUT_TORCH:
+            assert "torch" not in roots, path
+        if _layer(path) != "ros":
+            assert not roots & ROS_MODULES, path
 
 
 def test_the_model_reads_no_files() -> None:
     for path in (PACKAGE / "model").rglob("*.py"):
-        called = [
-            node.func
-            for node in ast.walk(ast.parse(path.read_text()))
-            if isinstance(node, ast.Call)
-        ]
+        called = [node.func for node in ast.walk(parsed(path)) if isinstance(node, ast.Call)]
         names = {
             function.id if isinstance(function, ast.Name) else function.attr
             for function in called
@@ -153,10 +146,10 @@ def _names_a_choice(node: ast.expr) -> bool:
     return is_setting and isinstance(node.value, ast.Attribute) and node.value.attr == "model"
 
 
-def _comparisons(source: str) -> list[ast.expr]:
+def _comparisons(tree: ast.Module) -> list[ast.expr]:
     """Return what a file compares: operands, dictionary keys and the patterns of `match`."""
     found: list[ast.expr] = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             found += [node.left, *node.comparators]
         elif isinstance(node, ast.Dict):
@@ -166,10 +159,10 @@ def _comparisons(source: str) -> list[ast.expr]:
     return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_one_file_compares_the_names_of_parts(path: Path) -> None:
-    lines = [node.lineno for node in _comparisons(path.read_text()) if _names_a_choice(node)]
-    assert not lines or path == CHOSEN_IN, f"{path}, lines {lines}"
+def test_only_one_file_compares_the_names_of_parts() -> None:
+    for path in FILES:
+        lines = [node.lineno for node in _comparisons(parsed(path)) if _names_a_choice(node)]
+        assert not lines or path == CHOSEN_IN, f"{path}, lines {lines}"
 
 
 @pytest.mark.parametrize(
@@ -183,7 +176,7 @@ def test_only_one_file_compares_the_names_of_parts(path: Path) -> None:
     ],
 )
 def test_the_search_for_comparisons_finds_them(source: str) -> None:
-    assert any(_names_a_choice(node) for node in _comparisons(source))
+    assert any(_names_a_choice(node) for node in _comparisons(ast.parse(source)))
 
 
 def test_every_layer_is_in_the_order() -> None:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 from support.paths import PACKAGE
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Parse a Python file, once for all tests."""
+    return ast.parse(path.read_text())
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Find the modules that a file imports, at its top or inside functions.
 
@@ -18,7 +26,7 @@ def imports(path: Path) -> set[str]:
         Dotted names. `from a import b` gives both "a" and "a.b".
     """
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
