@@ -81,12 +81,12 @@ def test_folding_does_not_change_the_outputs_of_a_user_defined_block():
     assert isinstance(block[2], nn.Identity)
 
 
-@pytest.mark.parametrize("fusion", ["projective", "cross_attention"])
+@pytest.mark.parametrize(("fusion", "model"), [("projective", SHIPPED), ("cross_attention", SMALL)])
 @pytest.mark.parametrize("mode", ["fused", "lidar_only"])
-def test_openvino_gives_the_same_results_as_torch_in_float32(fusion, mode):
+def test_openvino_gives_the_same_results_as_torch_in_float32(fusion, model, mode):
     pytest.importorskip("openvino")
     first, second = (
-        shared_predictor(engine, "fp32", fusion, SHIPPED).predict(frame(), mode, THRESHOLD)
+        shared_predictor(engine, "fp32", fusion, model).predict(frame(), mode, THRESHOLD)
         for engine in ("torch", "openvino")
     )
     assert len(first.boxes) == len(second.boxes) > 5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -55,6 +56,7 @@ def config_with_a_further_task() -> Config:
     return replace(base, model=replace(base.model, tasks=tasks))
 
 
+@cache
 def predictor_with_a_further_task(engine: str) -> Predictor:
     if engine == "openvino":
         pytest.importorskip("openvino")
