@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import lzma
 import os
@@ -176,8 +177,12 @@ def test_rows_are_trained_once_continued_and_collected(
 
 
 @pytest.mark.slow
-def test_the_page_matches_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_matches_the_results(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """This leaves out the intervals, which take minutes."""
+    gc.disable()  # looking at the millions of lists of the results takes longer than reading them
+    request.addfinalizer(gc.enable)
     monkeypatch.syspath_prepend(str(PROGRAMS))
     collect = runpy.run_path(str(PROGRAMS / "collect.py"))
     page = (ROOT / "docs" / "ablation.md").read_text()
