@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -83,6 +84,17 @@ class ModuleWithoutRos(pytest.Module):
         pytest.skip(NO_ROS)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Hide what is loaded from the garbage collector: it lives to the end, and there is much."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_pycollect_makemodule(
     module_path: Path, parent: pytest.Collector
 ) -> ModuleWithoutRos | None:
@@ -101,7 +113,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     skip_where_absent(items, "ros", has_rclpy, NO_ROS)
     skip_where_absent(items, "gpu", has_cuda, NO_GPU)
     # A worker of pytest-xdist takes one file at a time: a slow one at the end would leave the other
-    # workers idle. The system tests stay last, because their nodes live until the session ends.
+    # workers idle. The system tests come late, because their nodes live until the session ends.
     slow_files = {
         item.path
         for item in items
