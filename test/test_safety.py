@@ -15,7 +15,7 @@ from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config, ModelConfig
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
-from bev_semseg_ros.frame import Camera, Frame
+from bev_semseg_ros.frame import Camera, Frame, LidarScan
 from bev_semseg_ros.preprocessing import prepare
 
 CAMERA = Camera([[100, 0, 63.5], [0, 100, 31.5], [0, 0, 1]], (128, 64), np.eye(4))
@@ -215,7 +215,7 @@ def decoded(topic: str, message) -> Frame:
     from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 
     if topic == "points":
-        return Frame.of(0, decode_cloud(message), np.eye(4), None, None)
+        return Frame(0, {"lidar": LidarScan(decode_cloud(message), np.eye(4))})
     if topic == "image":
         return Frame.of(0, None, np.eye(4), decode_image(message), CAMERA)
     return Frame.of(

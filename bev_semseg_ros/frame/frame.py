@@ -189,14 +189,20 @@ class Frame:
             motion: Motion of the vehicle; None if unknown.
 
         Raises:
-            ValueError: There is an image but no camera, or the points or the image have another
-                shape or type.
+            ValueError: There is an image but no camera, the points or the image have another shape
+                or type, or most intensities are above 1.
         """
         if image is not None and camera is None:
             raise ValueError("an image needs its camera")
+        scan = LidarScan(points, ego_from_lidar, point_attributes or {})
+        if scan.points is not None and 2 * np.sum(scan.points[:, 3] > 1) > len(scan.points):
+            raise ValueError(
+                f"lidar: the intensities reach {np.nanmax(scan.points[:, 3]):.0f}, expected 0 to "
+                "1: divide them by the largest value that the sensor gives, such as 255"
+            )
         return cls(
             timestamp_ns,
-            {LIDAR: LidarScan(points, ego_from_lidar, point_attributes or {})},
+            {LIDAR: scan},
             {} if camera is None else {CAMERA: CameraImage(image, camera)},
             name,
             scene,

@@ -26,6 +26,14 @@ def test_points_with_more_or_fewer_than_four_columns_are_refused_with_the_remedy
         Frame.of(0, np.zeros(shape, np.float32), np.eye(4))
 
 
+def test_intensities_of_8_bits_are_refused_with_the_remedy():
+    points = np.ones((9, 4), np.float32)
+    points[:5, 3] = 255
+    with pytest.raises(ValueError, match="intensities reach 255, expected 0 to 1: divide them by"):
+        Frame.of(0, points, np.eye(4))
+    Frame.of(0, points[4:], np.eye(4))  # a few bright ones, as of reflectors
+
+
 def test_any_number_of_points_or_none_is_accepted():
     for points in (None, np.zeros((0, 4), np.float32), np.zeros((7, 4))):
         assert LidarScan(points, np.eye(4)).points is points
