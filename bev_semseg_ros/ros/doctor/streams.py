@@ -242,9 +242,9 @@ def _add_notes(stream: Stream, diagnosis: Diagnosis) -> None:
 
 
 def check_frame(stream: Stream, diagnosis: Diagnosis) -> None:
-    """Check that all headers have the same frame_id."""
+    """Check that all headers have the same frame_id. A camera_info needs none."""
     item = f"frame {stream.name}"
-    if stream.frames.get(""):
+    if stream.frames.get("") and stream.kind != "camera_info":
         diagnosis.add(
             item,
             "fault",

@@ -105,6 +105,13 @@ def test_a_camera_info_without_a_size_is_chosen_by_its_frame(
     assert list(worse_than_ok(found)) == ["assumed camera_info"]
 
 
+def test_a_camera_info_needs_neither_a_stamp_nor_a_frame(examine: Examine) -> None:
+    """The node takes the poses by the frame of the images, and drops no camera_info."""
+    plain = on("/camera_info", lambda entry: frame("")(entry).stamped(0))
+    found = examine(plain)
+    assert worse_than_ok(found) == {} and found.parameters == {}
+
+
 def test_trailing_zeros_in_distortion_coefficients_are_no_finding(examine: Examine) -> None:
     lens = changed("/camera_info", d=np.array([-0.01, 0.002, 0, 0, 0, 0, 0, 0]))
     found = examine(lens)
