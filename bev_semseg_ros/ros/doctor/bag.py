@@ -150,15 +150,15 @@ def _take_messages(reader: BagReader, observation: Observation, trees: Transform
     for each in reader.topics:
         if (each.name, each.message_type) in by_topic or _has_transforms(each, MOVING):
             wanted.append(each)
-    first = last = None
+    first = last = 0
     for topic, time, data in reader.messages(wanted):
-        if first is not None and (time - first) / 1e9 > SECONDS:
+        if first and (time - first) / 1e9 > SECONDS:
             break  # so that the rest, most of a long bag, is not read at all
         stream = by_topic.get((topic.name, topic.message_type))
         if stream is None:
             _take_transforms(data, trees, topic.name)
             continue
-        first = time if first is None else first
+        first = first or time  # in some bags, messages with the time 0 precede the drive
         last = time
         try:
             message = _store.deserialize_cdr(data, topic.message_type)
@@ -166,8 +166,6 @@ def _take_messages(reader: BagReader, observation: Observation, trees: Transform
             stream.problems[f"damaged: {type(error).__name__}"] += 1
             continue
         stream.take(message, time, len(data))
-    if first is None or last is None:
-        return 0.0
     return (last - first) / 1e9
 
 

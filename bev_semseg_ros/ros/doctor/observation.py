@@ -55,7 +55,7 @@ class Stream:
         offers: The QoS of its publishers.
         is_rectified: Whether the images are already rectified.
         stamps: Stamp of each message, integer nanoseconds.
-        arrivals: Arrival time of each message, integer nanoseconds.
+        arrivals: Arrival time of each message, integer nanoseconds; 0 in bags that lack it.
         frames: frame_id -> number of messages.
         sizes: (width, height) of images, pixels -> number of messages.
         image_size: (width, height) of the images of a camera_info, pixels; None if unknown.
@@ -156,8 +156,15 @@ class Stream:
     @property
     def rate(self) -> float:
         """Messages per second by their arrivals; 0 for fewer than two."""
-        seconds = (max(self.arrivals) - min(self.arrivals)) / 1e9 if self.arrivals else 0.0
-        return (len(self) - 1) / seconds if seconds > 0 else 0.0
+        arrivals = self.known_arrivals
+        seconds = float(np.ptp(arrivals)) / 1e9 if len(arrivals) else 0.0
+        return (len(arrivals) - 1) / seconds if seconds > 0 else 0.0
+
+    @property
+    def known_arrivals(self) -> np.ndarray:
+        """The arrivals (N,), ascending, without those of 0, which say nothing."""
+        arrivals = np.sort(np.array(self.arrivals, np.int64))
+        return arrivals[arrivals > 0]
 
 
 @dataclass

@@ -311,8 +311,7 @@ def check_rate(stream: Stream, is_reference: bool, diagnosis: Diagnosis) -> None
         diagnosis: Gets the findings.
     """
     item = f"rate {stream.name}"
-    arrivals = np.sort(np.array(stream.arrivals, np.int64))
-    periods: np.ndarray = np.diff(arrivals) / 1e9
+    periods: np.ndarray = np.diff(stream.known_arrivals) / 1e9
     periods = periods[periods > 0]
     if len(periods) < 2:
         diagnosis.add(item, "ok", f"unknown: {len(stream)} messages are too few to tell")

@@ -62,6 +62,23 @@ def test_a_sensor_that_begins_after_the_first_minute_is_not_called_missing(
     assert "cut off the beginning" in found.remedy
 
 
+@pytest.mark.parametrize("topic", ["/camera_info", "/points"])
+def test_a_message_with_the_time_0_does_not_end_the_first_minute(
+    topic: str, content: list[Entry], tmp_path: Path
+) -> None:
+    """As in a bag whose times are the stamps, with a message that has none."""
+    day = 86_400 * 10 * TENTH
+    drive = [replace(each, time=each.time + day) for each in content]
+    first = next(each for each in content if each.topic == topic)
+    observation = read_bag(write(tmp_path / "bag", [replace(first, time=0), *drive]), {})
+    lengths = {stream.topic: len(stream) for stream in observation.streams.values()}
+    assert lengths == dict.fromkeys(lengths, COUNT) | {topic: COUNT + 1}
+    assert observation.seconds < 1
+    assert observation.streams[topic.strip("/")].rate == pytest.approx(10)
+    found = {each.item: each for each in diagnose(observation, WEIGHTS).findings}
+    assert found[f"rate {topic.strip('/')}"].level == "ok"
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_damaged_messages_are_reported_and_do_not_stop_the_doctor(
     seed: int, content: list[Entry], tmp_path: Path
