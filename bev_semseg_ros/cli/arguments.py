@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
 
 
+def absolute_name(name: str) -> str:
+    """Return the name of a node or a topic with the slash that users leave out; "" stays ""."""
+    return f"/{name.lstrip('/')}" if name else ""
+
+
 def add_network_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for a checkpoint, how to run it, and labelled data."""
     parser.add_argument(

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from bev_semseg_ros.cli.arguments import absolute_name
+
 # Option -> kind of input whose topics the option names.
 TOPIC_OPTIONS = {"points": "points", "image": "image", "camera-info": "camera_info"}
 
@@ -183,5 +185,5 @@ def _topics_by_input(option: str, kind: str, values: Sequence[str]) -> dict[str,
         name, separator, topic = value.rpartition("=")
         if not topic or (separator and not name) or (not separator and len(values) > 1):
             raise ValueError(f"--{option} {value}: expected NAME=TOPIC, as in front=/front/image")
-        asked[f"{name}/{kind}" if name else kind] = topic
+        asked[f"{name}/{kind}" if name else kind] = absolute_name(topic)
     return asked

@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from bev_semseg_ros.cli.arguments import absolute_name
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `bev-semseg play`."""
@@ -37,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for",
         dest="listener",
+        type=absolute_name,
         default="",
         metavar="NODE",
         help="node that must be among the subscribers, such as /perception (default: any); without "

@@ -169,6 +169,13 @@ def player(tmp_path, make_node) -> Player:
     return Player(make_node("player"), tmp_path / "bag")
 
 
+def serialized_image() -> bytes:
+    from rclpy.serialization import serialize_message
+    from sensor_msgs.msg import Image
+
+    return serialize_message(Image(width=1))
+
+
 def subscribe(node) -> None:
     from sensor_msgs.msg import Image
 
@@ -184,9 +191,20 @@ def test_the_player_waits_for_the_node_it_plays_for(player, make_node):
     assert player.wait_for_subscribers(10, "/car/wanted")
 
 
+def test_the_leading_slash_of_the_node_may_be_left_out(tmp_path, make_node):
+    subscribe(make_node("wanted", start_parameter_services=False))
+    typestore = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
+        kind = "sensor_msgs/msg/Image"
+        connection = writer.add_connection("/recorded/image", kind, typestore=typestore)
+        writer.write(connection, START, serialized_image())
+    with Process("play", str(tmp_path / "bag"), "--for", "car/wanted") as player:
+        assert player.wait() == 0
+    assert json.loads(player.lines[-1])["matched"]
+
+
 def test_what_the_node_publishes_itself_is_not_played(tmp_path, peer, make_node):
     """Otherwise, RViz would show the boxes of an earlier run among the new ones."""
-    from rclpy.serialization import serialize_message
     from sensor_msgs.msg import Image
 
     typestore = get_typestore(Stores.ROS2_JAZZY)
@@ -194,7 +212,7 @@ def test_what_the_node_publishes_itself_is_not_played(tmp_path, peer, make_node)
     with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.SQLITE3) as writer:
         for topic in topics:
             connection = writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=typestore)
-            writer.write(connection, START, serialize_message(Image(width=1)))
+            writer.write(connection, START, serialized_image())
     player = Player(make_node("player"), tmp_path / "bag")
     wanted = make_node("wanted", start_parameter_services=False)
     subscribe(wanted)

@@ -155,6 +155,12 @@ def test_topics_are_written_with_or_without_the_sensor_s_name() -> None:
     assert parsed("--live", "3", "--points", "/a") == (None, {"points": "/a"})
 
 
+def test_the_leading_slash_of_a_topic_may_be_left_out() -> None:
+    options = ["--points", "roof=velodyne/points", "--image", "cam0/image_raw"]
+    asked = {"roof/points": "/velodyne/points", "image": "/cam0/image_raw"}
+    assert parsed("bag", *options) == (Path("bag"), asked)
+
+
 @pytest.mark.parametrize("values", [["roof="], ["=/a"], ["/a", "/b"], ["roof=/a", "/b"]])
 def test_malformed_topics_are_refused(values: list[str]) -> None:
     with pytest.raises(ValueError, match=r"--points .*: expected NAME=TOPIC"):
