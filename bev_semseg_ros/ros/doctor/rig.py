@@ -309,10 +309,12 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     in_vehicle = bool(lidars) and is_vehicle_frame(lidars[0][1].frame)
     if not tree.frames and not in_vehicle:
         raise LookupError("there are no transforms")
-    if not lidars or not (in_vehicle or lidars[0][1].frame in tree.frames):
-        of_lidar = f" of {lidars[0][0].name}" if lidars and lidars[0][0].prefix else ""
+    if not lidars:
+        raise LookupError("there are no usable clouds, and the ego frame lies below the lidar")
+    lidar, points = lidars[0]
+    if not (in_vehicle or points.frame in tree.frames):
+        of_lidar = f" of {lidar.name}" if lidar.prefix else ""
         raise LookupError(f"TF does not know the frame of the clouds{of_lidar}")
-    points = lidars[0][1]
     base = frame_name(base_frame) or find_vehicle_frame(tree, points.frame)
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:

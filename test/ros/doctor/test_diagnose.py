@@ -251,6 +251,13 @@ def test_without_any_calibration_the_rest_is_still_checked(
     )
 
 
+def test_without_clouds_tf_is_not_said_to_lack_their_frame(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    found = findings(write(tmp_path / "bag", without("/points")(content), None))
+    assert "there are no usable clouds" in found["calibration"].text
+
+
 def test_the_lidar_with_the_most_messages_is_examined(content: list[Entry], tmp_path: Path) -> None:
     rear = [replace(entry, topic="/rear") for entry in content if entry.topic == "/points"][:3]
     finding = findings(write(tmp_path / "bag", content + rear))["topic points"]
