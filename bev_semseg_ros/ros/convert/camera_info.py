@@ -18,7 +18,6 @@ from bev_semseg_ros.ros.convert.message import Note, ignore
 
 # Fraction of the image's width or height. A principal point further from the image centre is wrong.
 MAX_OFF_CENTER = 0.25
-WHERE = "camera_info"
 
 Size = tuple[int, int]  # (width, height), pixels
 
@@ -72,17 +71,14 @@ def decode_camera(
     projection = np.array(message.p, float).reshape(3, 4)[:, :3]
     coefficients = np.array(message.d, float)
     if not all(np.isfinite(values).all() for values in (matrix, projection, coefficients)):
-        raise ValueError("camera_info: K, P or D holds a number that is not finite")
-    try:
-        matrix, rectified = _matrices(matrix, projection, coefficients, is_rectified, note)
-        if is_rectified:
-            model, coefficients = "none", np.zeros(5)
-        else:
-            model, coefficients = _distortion(message, coefficients, note)
-        corner, region, binned = _views(message, image_size, matrix, note)
-        check_size(*binned)
-    except ValueError as error:
-        raise ValueError(f"{WHERE}: {error}") from None
+        raise ValueError("K, P or D holds a number that is not finite")
+    matrix, rectified = _matrices(matrix, projection, coefficients, is_rectified, note)
+    if is_rectified:
+        model, coefficients = "none", np.zeros(5)
+    else:
+        model, coefficients = _distortion(message, coefficients, note)
+    corner, region, binned = _views(message, image_size, matrix, note)
+    check_size(*binned)
     rotation = np.array(message.r, float).reshape(3, 3)
     if rotation.any() and not np.allclose(rotation, np.eye(3), atol=1e-6):
         rectified = matrix

@@ -164,7 +164,7 @@ def _camera_of_info(
     """Return the camera that the camera_infos describe, or None if it does not fit the image."""
     item = item_of("intrinsics", sensor)
     if infos.problems and not infos.samples:  # if only a few are bad, the node drops their images
-        problem = infos.problems.most_common(1)[0][0].removeprefix("camera_info: ")
+        problem = infos.problems.most_common(1)[0][0]
         diagnosis.add(
             item,
             "fault",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import Camera, CameraImage, same_view
-from bev_semseg_ros.ros.convert.camera_info import WHERE, decode_camera, off_center
+from bev_semseg_ros.ros.convert.camera_info import decode_camera, off_center
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import Note
 from bev_semseg_ros.ros.health.health import Health
@@ -68,8 +68,7 @@ class CameraInput:
         try:
             camera = self._camera_of(info, pose, (width, height))
         except ValueError as error:
-            text = str(error).removeprefix(f"{WHERE}: ")
-            raise UnusableInput("bad_camera_info", f"{WHERE}{self._where}: {text}") from error
+            raise UnusableInput("bad_camera_info", f"camera_info{self._where}: {error}") from error
         if not same_view((width, height), camera.size):
             remedy = "use the calibration of these images"
             if info is not None:
@@ -96,7 +95,7 @@ class CameraInput:
 
     def _camera_of(self, info: Any, pose: np.ndarray, size: tuple[int, int]) -> Camera:
         if info is not None:
-            note = self._note(WHERE)
+            note = self._note("camera_info")
             return decode_camera(info, pose, self._is_rectified, size, note)
         if self._camera is None:
             raise ValueError(f"the intrinsics of the camera{self._where} are unknown")
