@@ -28,7 +28,7 @@ from bev_semseg_ros.visualization.video import WITHOUT_H264, open_video, writes_
 SEED = 990_000  # no training run used drives with this seed
 FRAMES = 12
 SHOWN_SCORE = 0.3
-SUMMARY = "summary.json"
+SUMMARY, FIRST_PICTURE = "summary.json", "first.png"
 PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames per second
 RATES = {"5hz": 0.5, "10hz": 1.0}  # playback rate relative to the recorded 10 Hz
@@ -104,18 +104,25 @@ def _empty(out: Path) -> None:
     """Create the folder of the results, or remove those of an earlier run, finished or not.
 
     Raises:
-        ValueError: The folder is not empty, and no demo wrote to it.
+        ValueError: The folder has other content. Nothing was removed.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if not any(out.iterdir()):
-        return
-    if not (out / SUMMARY).is_file():
+    entries = {entry.name for entry in out.iterdir()}
+    others = sorted(entries - _results()) if SUMMARY in entries else sorted(entries)
+    if others:
         raise ValueError(
-            f"{out}: has files that are no results of a demo; give another folder with --out, or "
-            "empty this one"
+            f"{out}: has files that are no results of a demo, such as {others[0]}; give another "
+            "folder with --out, or empty this one"
         )
     shutil.rmtree(out)
     out.mkdir()
+
+
+def _results() -> set[str]:
+    """Return the names of all files and folders that a demo may write into its folder."""
+    drives = [*(drive.name for drive in SIMULATED), *REAL_DATA]
+    runs = [f"{drive.name}_{rate}" for drive in SIMULATED for rate in drive.rates]
+    return {SUMMARY, FIRST_PICTURE, *drives, *runs, *(f"{name}_bag" for name in drives)}
 
 
 def _write_summary(out: Path, summary: dict[str, Any]) -> None:
@@ -131,11 +138,12 @@ def _simulate(out: Path, drive: _Simulated, predictor: Predictor) -> Dataset:
     folder = out / drive.name
     generate(folder, drive.rig, 1, FRAMES, SEED)
     frames = open_dataset(folder)
-    if not (out / "first.png").exists():
+    first = out / FIRST_PICTURE
+    if not first.exists():
         frame, annotation = frames[0]
         prediction = predictor.predict(frame, "fused", SHOWN_SCORE)
-        write_png(out / "first.png", _panel(predictor, frame, annotation, prediction))
-        print(f"first picture: {out / 'first.png'}")
+        write_png(first, _panel(predictor, frame, annotation, prediction))
+        print(f"first picture: {first}")
     return frames
 
 
