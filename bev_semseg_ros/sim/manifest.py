@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 
 from bev_semseg_ros import __version__
@@ -18,6 +20,21 @@ _TEMPORARY = MANIFEST + ".tmp"
 # Lock file, held while the manifest and the files that the writer derives from it are accessed.
 _LOCK = ".synth.lock"
 PAUSE = 20.0  # least pause after a write of the record, as a multiple of the duration of the write
+# Attribute of a request -> what differs if its digest does.
+_DIGESTS = {
+    "rig_digest": "another description of the rig's sensors",
+    "simulator": "scenes of another version of the simulator",
+}
+
+
+@cache
+def simulator_digest(folder: Path = Path(__file__).parent) -> str:
+    """Return a digest of the simulator's code and shapes, which determine the scenes of a seed."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in (".py", ".npz"):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -31,7 +48,7 @@ class Request:
         image_size: (width, height) of the images in pixels; None if each rig has its own.
         full_turn: Whether points that no camera sees are kept.
         rig_digest: Distinguishes rigs of the same name; empty if the name is enough.
-        version: Version of the simulator: another one makes other scenes from the same seed.
+        simulator: Digest of the simulator.
     """
 
     seed: int
@@ -40,7 +57,7 @@ class Request:
     image_size: tuple[int, int] | None
     full_turn: bool
     rig_digest: str = ""
-    version: str = __version__
+    simulator: str = field(default_factory=simulator_digest)
 
 
 class Manifest:
@@ -147,12 +164,8 @@ class Manifest:
         differences = []
         for name, value in json.loads(json.dumps(asdict(self._request))).items():
             earlier = content.get(name)
-            if earlier == value:
-                continue
-            if name == "rig_digest":
-                differences.append("another description of the rig's sensors")
-            else:
-                differences.append(f"{name} {earlier} instead of {value}")
+            if earlier != value:
+                differences.append(_DIGESTS.get(name, f"{name} {earlier} instead of {value}"))
         if differences:
             raise ValueError(
                 f"{self._out}: holds another data set ({', '.join(differences)}); "
@@ -167,6 +180,7 @@ class Manifest:
             "scenes": len(done),
             "complete_scenes": sorted(done),
             "command": self._command,
+            "version": __version__,
         }
         temporary = self._out / _TEMPORARY
         temporary.write_text(json.dumps(content, indent=1) + "\n")

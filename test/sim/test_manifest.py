@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bev_semseg_ros.sim.manifest import Manifest, Request
+from bev_semseg_ros.sim.manifest import Manifest, Request, simulator_digest
 from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.writers import WRITERS
 
@@ -88,11 +88,17 @@ def test_another_rig_of_the_same_name_is_refused(tmp_path):
         Manifest(tmp_path, other, "").begin(writer_to(tmp_path))
 
 
-def test_the_drives_of_another_version_are_refused(tmp_path):
-    """Another version makes other scenes from the same seed."""
-    Manifest(tmp_path, replace(REQUEST, version="0.0.1"), "").begin(writer_to(tmp_path))
-    with pytest.raises(ValueError, match=r"version 0\.0\.1 instead of"):
-        Manifest(tmp_path, REQUEST, "").begin(writer_to(tmp_path))
+def test_the_drives_of_another_simulator_are_refused(tmp_path):
+    (tmp_path / "code").mkdir()
+    digests = []
+    for line in ("WIDTH = 1.0", "WIDTH = 1.1"):
+        (tmp_path / "code" / "cars.py").write_text(line)
+        simulator_digest.cache_clear()
+        digests.append(simulator_digest(tmp_path / "code"))
+    earlier, later = (replace(REQUEST, simulator=digest) for digest in digests)
+    Manifest(tmp_path / "out", earlier, "").begin(writer_to(tmp_path / "out"))
+    with pytest.raises(ValueError, match="scenes of another version of the simulator"):
+        Manifest(tmp_path / "out", later, "").begin(writer_to(tmp_path / "out"))
 
 
 def test_a_folder_with_other_files_is_refused_and_left_unchanged(tmp_path):
