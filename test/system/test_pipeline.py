@@ -384,3 +384,16 @@ def test_each_sensor_that_is_missing_is_counted(extrinsics, start):
     rig.queue.tune(0.0, 0.0, process_unmatched=True)
     timing = rig.process(points=(encode_cloud(CLOUD, Header(frame_id="roof")), None))
     assert timing["degraded/no_left/image"] == timing["degraded/no_right/image"] == 1
+
+
+def test_a_missing_lidar_is_counted_if_the_mode_uses_only_lidars(calibration, start):
+    poses = {"roof": calibration.ego_from_lidar, "bumper": calibration.ego_from_lidar}
+    rig = start(
+        BlindPredictor(),
+        FixedExtrinsics(poses, {}, "roof", {}),
+        streams=("roof/points", "bumper/points"),
+        parameters=Parameters(lidars=tuple(poses), mode="lidar_only"),
+    )
+    rig.queue.tune(0.0, 0.0, process_unmatched=True)
+    timing = rig.process(**{"roof/points": (encode_cloud(CLOUD, Header(frame_id="roof")), None)})
+    assert timing["degraded/no_bumper/points"] == 1

@@ -282,7 +282,7 @@ class Pipeline:
                 causes.append(f"{sensor.prefix}{error.cause}")
         if not stamps:
             return None, causes
-        causes += _missing_streams(match, parameters.mode)
+        causes += [f"no_{stream}" for stream in match.missing]
         motion = self._look_up_motion(start, poses, causes) if lidars else None
         return Frame(stamps[0], lidars, cameras, motion=motion), causes
 
@@ -345,13 +345,6 @@ class Pipeline:
                 f"the network cannot be made ready for images of {size[0]} x {size[1]} pixels: "
                 f"{type(error).__name__}: {error}",
             )
-
-
-def _missing_streams(match: Match, mode: str) -> list[str]:
-    """Return a cause for each sensor that the mode uses and a match lacks."""
-    if mode != "fused":
-        return []
-    return [f"no_{stream}" for stream in match.missing]
 
 
 def is_device_failure(error: Exception) -> bool:
