@@ -232,6 +232,9 @@ def test_setting_a_parameter_that_does_not_exist_is_refused_with_the_reason(star
     assert not unknown.successful
     assert "its classes are car, truck, pedestrian, cyclist" in unknown.reason
     assert change(node, "score_threshold_car", [0.5]).successful
+    misspelt = change(node, "marker_livetime", 0.1)
+    assert not misspelt.successful
+    assert misspelt.reason == "unknown parameter marker_livetime (did you mean marker_lifetime?)"
 
 
 def test_parameters_can_be_listed_while_another_thread_declares_them(start):

@@ -37,6 +37,7 @@ from bev_semseg_ros.ros.parameters.declaration import (
     choose_by_class,
     declare,
     declare_by_class,
+    explain_unknown,
     undeclare_by_class,
     unknown_parameters,
 )
@@ -329,13 +330,15 @@ class Perception(LockedParametersNode):
     # --- parameters -------------------------------------------------------------------------------
 
     def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
-        """Set parameters. The error for an unknown class lists the known classes."""
+        """Set parameters. The error for one that does not exist says what exists instead."""
         with self.parameters_lock:
-            for parameter in parameter_list:
-                reason = self.parameters.by_class.why_unknown(parameter.name)
-                if reason is not None:
-                    reason = f"parameter {parameter.name}: {reason}"
-                    return SetParametersResult(successful=False, reason=reason)
+            for name in (parameter.name for parameter in parameter_list):
+                if self.has_parameter(name):
+                    continue
+                reason = f"unknown parameter {explain_unknown(name, self.parameters)}"
+                if why := self.parameters.by_class.why_unknown(name):
+                    reason = f"parameter {name}: {why}"
+                return SetParametersResult(successful=False, reason=reason)
             return super().set_parameters_atomically(parameter_list)
 
     def _check_parameters(self, changes: list[Any]) -> SetParametersResult:

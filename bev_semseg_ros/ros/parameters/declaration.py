@@ -115,17 +115,19 @@ def unknown_parameters(node: Any, parameters: Parameters) -> str:
     Returns:
         The names, each with what is wrong or what was probably meant; empty if there are none.
     """
-    of_sensors = parameters.sensor_specifications()
-    sensors = {sensor.name for sensor in parameters.sensors.all if sensor.prefix}
-    known = (*SPECIFICATIONS, *of_sensors, "classes", "use_sim_time")
     texts = []
-    for name in sorted(getattr(node, "_parameter_overrides", {})):
-        if node.has_parameter(name) or is_class_parameter(name):
-            continue
-        sensor, dot, own = name.partition(".")
-        if dot and sensor not in sensors and own in SPECIFICATIONS:
-            texts.append(f"{name} (lidars and cameras have no {sensor})")
-            continue
-        nearest = difflib.get_close_matches(name, known, n=1)
-        texts.append(f"{name} (did you mean {nearest[0]}?)" if nearest else name)
+    for name in sorted(given_values(node)):
+        if not node.has_parameter(name) and not is_class_parameter(name):
+            texts.append(explain_unknown(name, parameters))
     return ", ".join(texts)
+
+
+def explain_unknown(name: str, parameters: Parameters) -> str:
+    """Return the name of a parameter that does not exist, with what is wrong or probably meant."""
+    sensors = {sensor.name for sensor in parameters.sensors.all if sensor.prefix}
+    sensor, dot, own = name.partition(".")
+    if dot and sensor not in sensors and own in SPECIFICATIONS:
+        return f"{name} (lidars and cameras have no {sensor})"
+    known = (*SPECIFICATIONS, *parameters.sensor_specifications(), "classes", "use_sim_time")
+    nearest = difflib.get_close_matches(name, known, n=1)
+    return f"{name} (did you mean {nearest[0]}?)" if nearest else name

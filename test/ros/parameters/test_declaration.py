@@ -10,7 +10,8 @@ def unknown(*given: str, **sensors: tuple[str, ...]) -> str:
     parameters = Parameters(**sensors)
     declared = {*SPECIFICATIONS, *parameters.sensor_specifications()}
     node = SimpleNamespace(
-        _parameter_overrides=dict.fromkeys(given), has_parameter=declared.__contains__
+        _parameter_overrides={name: SimpleNamespace(value=None) for name in given},
+        has_parameter=declared.__contains__,
     )
     return unknown_parameters(node, parameters)
 
