@@ -32,6 +32,7 @@ SUMMARY, FIRST_PICTURE = "summary.json", "first.png"
 PICTURE_EVERY = 4  # frames
 VIDEO_RATE = 5.0  # frames per second
 RATES = {"5hz": 0.5, "10hz": 1.0}  # playback rate relative to the recorded 10 Hz
+TASKS = {"detection", "segmentation"}  # of the results that are recorded and drawn
 REAL_DATA = {"kitti": "kitti_raw", "a2d2": "a2d2"}  # name -> its folder
 
 
@@ -79,13 +80,19 @@ def run_demo(out: str | Path, checkpoint: str | Path, real_data: Path | None) ->
         `Recording.summary`; for simulated drives, also the scores and the result of `parity`.
 
     Raises:
-        ValueError: If a file is damaged, or if `out` has other content than an earlier run.
+        ValueError: If a file is damaged, if `out` has other content than an earlier run, or if the
+            network lacks a task.
         RecordingError: If the node or the player fails.
     """
     out = Path(out)
     _empty(out)
     _write_summary(out, {})  # marks the folder as that of a demo, for the next run
     predictor = Predictor.load(checkpoint)
+    if missing := TASKS - predictor.label_sets.keys():
+        raise ValueError(
+            f"{checkpoint}: the network lacks the task {' and '.join(sorted(missing))}, which the "
+            "demo needs; draw its results with bev-semseg visualize"
+        )
     tflops = convolution_rate("bf16", len(os.sched_getaffinity(0)))
     summary: dict[str, Any] = {"conv_tflops": tflops}
     print(f"network: {predictor.description}; convolutions at {tflops:.2f} TFLOP/s in bf16")

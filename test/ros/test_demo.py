@@ -9,7 +9,10 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from support.point_clouds import points_config, points_network
+
 from bev_semseg_ros.frame import Boxes, Prediction
+from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.ros.bag.recording import Recording, Result
 from bev_semseg_ros.ros.demo import SUMMARY, parity, run_demo, table
 
@@ -87,3 +90,10 @@ def test_the_results_of_a_run_that_ended_early_are_replaced(tmp_path: Path) -> N
             run_demo(out, tmp_path / "none.pt", None)
         assert [path.name for path in out.iterdir()] == [SUMMARY]
         (out / "first.png").touch()
+
+
+def test_a_network_without_the_tasks_of_the_demo_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "points.pt"
+    checkpoint.save(path, points_network(), points_config(), {})
+    with pytest.raises(ValueError, match=r"points\.pt: the network lacks the task segmentation"):
+        run_demo(tmp_path / "demo", path, None)
