@@ -6,6 +6,7 @@ Needs no rclpy.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 _BEFORE_RULES = ("-r", "--remap", "-p", "--param", "--log-level")
 
@@ -23,25 +24,27 @@ def misplaced_arguments(arguments: Sequence[str]) -> str:
         The misplaced arguments and the remedy; empty if there are none.
     """
     wrong, better = [], []
-    is_ros, before = False, ""
-    for argument in arguments:
-        previous, before = before, argument
+    is_ros = False
+    for previous, argument in pairwise(["", *arguments]):
         if argument in ("--ros-args", "--"):
             is_ros = argument == "--ros-args"
             continue
         is_rule = ":=" in argument
+        has_option = is_rule and previous in _BEFORE_RULES
         is_parameter = is_rule and argument.startswith("_") and not argument.startswith("__")
         if is_ros:
-            is_wrong = is_rule and previous not in _BEFORE_RULES
+            is_wrong = is_rule and not has_option
         else:
-            is_wrong = is_parameter or not is_rule
+            is_wrong = is_parameter or has_option or not is_rule
         if not is_wrong:
             continue
         wrong.append(argument)
-        if is_parameter:
+        if has_option or not is_rule:
+            better.append(argument)
+        elif is_parameter:
             better += ["-p", argument.removeprefix("_")]
         else:
-            better += ["-r", argument] if is_rule else [argument]
+            better += ["-r", argument]
     if not wrong:
         return ""
     return f"{' '.join(wrong)}: write --ros-args {' '.join(better)}"

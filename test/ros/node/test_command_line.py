@@ -26,6 +26,7 @@ def test_arguments_that_ros_2_accepts_are_not_reported(arguments):
         ("--ros-args points:=/velodyne_points", "-r points:=/velodyne_points"),
         ("_slop:=0.1", "-p slop:=0.1"),
         ("--params-file car.yaml", "--params-file car.yaml"),
+        ("-p slop:=0.1 -r points:=/a", "-p slop:=0.1 -r points:=/a"),
         ("--ros-args -p slop:=1 _max_wait:=2 a:=b", "-p max_wait:=2 -r a:=b"),
     ],
 )
