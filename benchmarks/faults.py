@@ -33,7 +33,7 @@ HEAD = (
     "recovery, ms",
 )
 HEARD = 1.2  # seconds until the node has logged its line about the last second
-LOG_HEAD = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: (?:\S+ results in the last second: )?")
+LOG_HEAD = re.compile(r"^\[\w+\] \[[\d.]+\] \[[\w.]+\]: (?:\S+ results? in the last second: )?")
 
 
 @dataclass(frozen=True)

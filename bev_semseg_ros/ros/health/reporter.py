@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from bev_semseg_ros.input_check import counted
 from bev_semseg_ros.ros.health.diagnostics import Monitor, Snapshot, Verdict, memory
 from bev_semseg_ros.ros.health.explanations import (
     explain_outcomes,
@@ -99,7 +100,8 @@ class Reporter:
         if not reasons and published == 0 and dropped:
             reasons.append(_what_is_dropped(dropped))
         if reasons:
-            self._warn(f"{published or 'no'} results in the last second: {'; '.join(reasons)}")
+            results = counted(published, "result") if published else "no results"
+            self._warn(f"{results} in the last second: {'; '.join(reasons)}")
         return reasons
 
 

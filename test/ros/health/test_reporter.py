@@ -44,5 +44,5 @@ def test_processing_alone_is_logged_when_it_begins_and_not_every_second():
     for is_alone in (True, True, False, True):
         health.publish(FrameRecord(0.0, 50.0, "lidar_only"), ["no_image"] if is_alone else [])
         reporter.report()
-    line = "1 results in the last second: clouds without image processed alone (lidar_only): 1"
+    line = "1 result in the last second: clouds without image processed alone (lidar_only): 1"
     assert said == [line, line]
