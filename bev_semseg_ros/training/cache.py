@@ -8,6 +8,7 @@ influence its content.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -39,6 +40,8 @@ PORTION = 32  # number of frames that are prepared before they are written
 MOST_THREADS = 8  # more would mostly wait for Python's lock
 # Fraction of the expected size that must be free: the first portion may have larger frames.
 SPACE_SHARE = 0.8
+# Errors of a write, whose messages name no file: no space, quota used up, file too large (FAT32).
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Columns of the index for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
     "camera": (),
@@ -188,6 +191,9 @@ def build(dataset: Dataset, config: Config, folder: Path) -> None:
 
     The folder appears only when it is complete. If another run has created it meanwhile, that one
     is kept.
+
+    Raises:
+        OSError: the disk is full.
     """
     # Not the process id: processes in two containers may have the same.
     partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -197,6 +203,13 @@ def build(dataset: Dataset, config: Config, folder: Path) -> None:
         if not (folder / "index.npz").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             os.replace(partial, folder)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(
+            f"{folder.parent}: the prepared frames cannot be written ({error.strerror}); remove "
+            "earlier data there, or give an --out on another disk"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -234,6 +235,17 @@ def test_a_disk_that_is_too_small_for_all_frames_is_reported_at_the_beginning(tm
 
     with pytest.raises(OSError, match=r"need at least another .* GB, but only .* free"):
         build(Endless(), TINY, tmp_path / "cache")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_before_all_frames_are_written_is_named_with_the_remedy(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=rf"{tmp_path}: the prepared frames .*another disk"):
+            build(TinyDataset(), TINY, tmp_path / "cache")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
 
 
