@@ -152,6 +152,20 @@ def test_boxes_of_three_label_sets_train_one_network(network, classes):
         assert output.grad.flatten(1).any(1).all()
 
 
+def test_the_heatmap_loss_of_several_label_sets_is_that_per_object_of_all_of_them():
+    two = Boxes.concatenate([box(), box(x=9.1, y=3.1)])
+    frames = [(box(), "a2d2_boxes"), (two, "boxes_4")]
+
+    def heatmap(*chosen):
+        answer = outputs(len(chosen), 14, heatmap=-1.5)
+        truth = targets(*chosen, network="a2d2_boxes")
+        return task("a2d2_boxes").losses(answer, truth)["heatmap"].item()
+
+    first, second = map(heatmap, frames)
+    for order in (frames, frames[::-1]):
+        assert heatmap(*order) == pytest.approx((1 * first + 2 * second) / 3)
+
+
 def test_a_coarse_box_raises_only_the_logits_of_the_members_of_its_class():
     labels = load_label_set("a2d2_boxes")
     answer = outputs(1, len(labels))

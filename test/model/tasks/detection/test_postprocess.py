@@ -94,6 +94,13 @@ def test_a_weaker_box_of_the_same_class_within_the_radius_is_suppressed():
     assert found == [1, 2]
 
 
+def test_a_suppressed_box_stays_so_whatever_boxes_elsewhere_are_kept():
+    x = [5.0, 15.0, 5.5, 15.5]
+    centers = np.stack([x, np.zeros(4), np.ones(4)], 1)
+    cars = Boxes(centers, np.ones((4, 3)), np.zeros(4), np.zeros(4), np.linspace(0.9, 0.6, 4))
+    assert unsuppressed(cars, np.array(LABELS.suppression_radius)).tolist() == [1, 1, 0, 0]
+
+
 def test_another_class_at_the_same_place_is_kept():
     car = ground_truth()[:1]
     cyclist = replace(car, labels=np.array([3]))
