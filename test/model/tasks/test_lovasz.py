@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from bev_semseg_ros.config import Config, LossConfig
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
+from bev_semseg_ros.model.tasks.label_view import view_of
 from bev_semseg_ros.model.tasks.lovasz import lovasz_softmax
 from bev_semseg_ros.model.tasks.segmentation.task import SegmentationTask
 
@@ -60,9 +61,28 @@ def test_a_task_adds_the_lovasz_loss_of_its_known_labels(labels):
         return task.mean_loss([(labels, logits, mask)])
 
     added = loss(2.0) - loss(0.0)
-    assert 0 < added.item() < 2
+    assert added.item() == pytest.approx(2 * of_labels(labels, logits[1:], mask[1:]), rel=1e-4)
     added.backward()
     assert not logits.grad[0].any() and logits.grad[1].any()
+
+
+def of_labels(labels: LabelSet, logits: torch.Tensor, classes: torch.Tensor) -> float:
+    """Return the Lovász loss of logits for the classes of a network of DRIVING."""
+    scores = view_of(DRIVING, labels).merge_exclusive(logits).movedim(1, -1).flatten(0, -2)
+    return lovasz_softmax(scores, classes.flatten()).item()
+
+
+def test_the_lovasz_loss_of_several_label_sets_is_the_mean_over_all_their_labels():
+    torch.manual_seed(0)
+    logits = torch.randn(4, len(DRIVING), 8, 8)
+    fine, coarse = torch.randint(len(DRIVING), (1, 8, 8)), torch.randint(len(GROUPS), (3, 8, 8))
+    labelled = [(DRIVING, logits[:1], fine), (GROUPS, logits[1:], coarse)]
+    with_it, without = (
+        SegmentationTask(Config(loss=LossConfig(lovasz_weight=weight)), DRIVING).mean_loss(labelled)
+        for weight in (1.0, 0.0)
+    )
+    first, second = (of_labels(*each) for each in labelled)
+    assert (with_it - without).item() == pytest.approx(0.25 * first + 0.75 * second, rel=1e-4)
 
 
 def test_the_lovasz_loss_of_many_labels_is_estimated_from_the_same_ones_every_time():

@@ -112,6 +112,14 @@ def test_a_frame_without_a_mask_gets_no_gradient():
     assert logits.grad[0].any() and not logits.grad[1].any()
 
 
+def test_the_padding_right_of_and_below_an_image_gets_no_gradient():
+    logits = torch.randn(1, 13, 6, 8, requires_grad=True)  # of 24 x 16 pixels, padded to 32 x 24
+    loss_of(make_task(DRIVING), logits, masks(DRIVING)).backward()
+    has_gradient = logits.grad[0].any(0)
+    assert has_gradient[1:4, :6].all() and has_gradient[:4, 2:6].all()
+    assert not has_gradient[5:].any() and not has_gradient[:, 7:].any()
+
+
 @BOTH_NETWORKS
 def test_masks_of_three_label_sets_train_one_network(network):
     torch.manual_seed(0)
