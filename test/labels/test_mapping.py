@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from support.label_sets import names_in, write_set
 
-from bev_semseg_ros.labels import MASK_IGNORED, load_label_set, shared_label_set
+from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set, shared_label_set
 from bev_semseg_ros.model.tasks.label_view import view_of
 
 
@@ -21,6 +21,20 @@ def test_a_mask_keeps_its_ignored_pixels_in_another_set():
     assert table[MASK_IGNORED] == MASK_IGNORED
     assert groups.classes[table[labels.index("lane_marking")]] == "road"
     assert (table[len(labels) :] == MASK_IGNORED).all()
+
+
+def test_classes_that_another_set_ignores_or_lacks_become_ignored_pixels(tmp_path):
+    groups = load_label_set("groups_6")
+    united = {"road": ["lane"], "ignored": ["junk"], "none": ["nothing"]}
+    path = write_set(tmp_path, ["lane", "junk", "nothing"], coarser={"groups_6": united})
+    table = load_label_set(path).mask_table(groups)
+    assert table[:3].tolist() == [groups.index("road"), MASK_IGNORED, MASK_IGNORED]
+
+
+def test_a_set_with_a_class_that_the_mapping_of_another_lacks_does_not_map_to_it():
+    fine = LabelSet("fine", ("van", "bus"), np.zeros((2, 3)))
+    coarse = LabelSet("coarse", ("car",), np.zeros((1, 3)), finer={"fine": {"van": "car"}})
+    assert not fine.maps_to(coarse)
 
 
 @pytest.mark.parametrize(
