@@ -41,6 +41,20 @@ def test_a_weight_of_two_equals_repetition():
     assert weighted == pytest.approx(repeated)
 
 
+def test_the_precision_at_a_recall_is_the_highest_at_this_or_a_higher_one():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        found = rng.random(30) < 0.5
+        num_truth = int(found.sum()) + 4
+        hits = np.cumsum(found)
+        samples = []
+        for recall in np.arange(10, 101) / 100:
+            reached = hits / num_truth >= recall
+            highest = (hits / np.arange(1, 31))[reached].max(initial=0)
+            samples.append(max(highest - 0.1, 0) / 0.9)
+        assert ap(found, num_truth) == pytest.approx(np.mean(samples))
+
+
 def test_each_prediction_claims_the_nearest_free_ground_truth():
     truth = np.array([[0.0, 0], [1.0, 0]])
     predicted = np.array([[0.6, 0], [0.9, 0], [0.1, 0]])
