@@ -33,7 +33,8 @@ def scored(truth: BevMap, found: BevMap) -> dict:
     )
     metric.add(Frame.of(0, None, np.eye(4)), Annotation(bev=truth), prediction, "fused")
     result = metric.result()
-    assert metric.table(result) and json.dumps(result)
+    assert metric.table(result)
+    assert json.loads(json.dumps(result)) == result
     return result
 
 
