@@ -13,7 +13,7 @@ from support.bag_content import assert_holds, read, stamp
 from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import LIDAR, Annotation, Camera, Frame, LidarScan
-from bev_semseg_ros.geometry import transform
+from bev_semseg_ros.geometry import rotation_from_quaternion, transform
 from bev_semseg_ros.ros.bag.writer import write_bag
 from bev_semseg_ros.ros.convert.point_attributes import decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
@@ -143,25 +143,7 @@ def test_static_transforms_place_sensors_in_the_ego_frame(drive, tmp_path):
     ego_from_camera = np.linalg.inv(frame.camera.camera_from_ego)
     for child, expected in (("lidar", frame.ego_from_lidar), ("camera", ego_from_camera)):
         t, q = poses[child].transform.translation, poses[child].transform.rotation
-        rotation = np.array(
-            [  # of a unit quaternion
-                [
-                    1 - 2 * (q.y**2 + q.z**2),
-                    2 * (q.x * q.y - q.z * q.w),
-                    2 * (q.x * q.z + q.y * q.w),
-                ],
-                [
-                    2 * (q.x * q.y + q.z * q.w),
-                    1 - 2 * (q.x**2 + q.z**2),
-                    2 * (q.y * q.z - q.x * q.w),
-                ],
-                [
-                    2 * (q.x * q.z - q.y * q.w),
-                    2 * (q.y * q.z + q.x * q.w),
-                    1 - 2 * (q.x**2 + q.y**2),
-                ],
-            ]
-        )
+        rotation = rotation_from_quaternion((q.x, q.y, q.z, q.w))
         np.testing.assert_allclose(transform(rotation, (t.x, t.y, t.z)), expected, atol=1e-9)
 
 
