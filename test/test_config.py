@@ -107,6 +107,9 @@ NONSENSE = {
     "got 'fp16'",
     "training.split=test": "training.split: input should be '', 'train' or 'val', got 'test'",
     "training.max_minutes=-1": "training.max_minutes: .* or equal to 0, got -1",
+    "training.batch_size=0": "training.batch_size: .* greater than or equal to 1, got 0",
+    "training.crop=[100, 64]": "training: crop: expected multiples of 32",
+    "training.crop=[64, 0]": "training: crop: expected multiples of 32",
     "training.crop=[32000000, 32]": "training: crop: expected at most 16777216 pixels",
     "postprocess.score_threshold=2": "postprocess.score_threshold: .* or equal to 1, got 2",
 }
