@@ -42,8 +42,8 @@ def experienced(name: str) -> Neck:
     torch.manual_seed(0)
     made = NECKS[name](IN_CHANNELS, CHANNELS)
     with torch.no_grad():
-        for _ in range(8):
-            made(features(4))
+        for batch in range(8):
+            made(features(4, seed=batch))
     return made.eval()
 
 
@@ -63,11 +63,12 @@ class AllNecks(nn.Module):
         return [neck(list(maps)) for neck in self.necks]
 
 
-def features(images: int = 2, height: int = 48, width: int = 80) -> list[Tensor]:
+def features(images: int = 2, height: int = 48, width: int = 80, seed: int = 8) -> list[Tensor]:
     """Return random maps C2..C5; each has half the size of the one before, rounded up."""
+    random = torch.Generator().manual_seed(seed)
     sizes = [(-(-height // stride), -(-width // stride)) for stride in (4, 8, 16, 32)]
     return [
-        torch.randn(images, channels, *size)
+        torch.randn(images, channels, *size, generator=random)
         for channels, size in zip(IN_CHANNELS, sizes, strict=True)
     ]
 
