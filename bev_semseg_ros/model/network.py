@@ -228,19 +228,13 @@ class Network(nn.Module):
             "bev": bev_backbone.channels,
             "points": point_encoder.channels,
         }
-        heads = {task.name: task.build_head(channels[task.view]) for task in tasks}
+        heads: dict[View, dict[str, Head]] = {view: {} for view in BRANCHES}
+        for task in tasks:
+            heads[task.view][task.name] = task.build_head(channels[task.view])
         self._outputs = {
-            view: [
-                (task.name, name)
-                for task in tasks
-                if task.view == view
-                for name in heads[task.name].outputs
-            ]
-            for view in BRANCHES
+            view: [(task, output) for task, head in of_view.items() for output in head.outputs]
+            for view, of_view in heads.items()
         }
-        image_heads = {task.name: heads[task.name] for task in tasks if task.view == "image"}
-        bev_heads = {task.name: heads[task.name] for task in tasks if task.view == "bev"}
-        point_heads = {task.name: heads[task.name] for task in tasks if task.view == "points"}
         image_part = fusion.image_part()
         if image_part is not None and not fusion.uses_image:
             raise ValueError(
@@ -248,13 +242,13 @@ class Network(nn.Module):
                 "image: set its class attribute uses_image to True"
             )
         self.camera = CameraBranch(
-            camera_encoder, neck, image_heads, image_part, self._positions(fusion)
+            camera_encoder, neck, heads["image"], image_part, self._positions(fusion)
         )
         self.lidar_encoder = lidar_encoder
         self.fusion = fusion
-        self.bev = BevBranch(bev_backbone, bev_heads, fusion.bev_part())
+        self.bev = BevBranch(bev_backbone, heads["bev"], fusion.bev_part())
         self.point_encoder = point_encoder
-        self.points = PointBranch(point_heads)
+        self.points = PointBranch(heads["points"])
         self.point_features_to_bev = point_features_to_bev
         # torch's stubs lack this argument.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
