@@ -48,7 +48,10 @@ class Speed:
         frames: How many frames were measured.
         load: Load average of the machine before the measurement.
         cores: How many processors this program may use.
-        description: What the network ran on.
+        device: Kind of device on which the network ran: cpu or cuda.
+        precision: fp32, bf16 or fp16.
+        engine: torch or openvino.
+        description: What the network ran on, in words.
     """
 
     decode_ms: float
@@ -58,6 +61,9 @@ class Speed:
     frames: int
     load: float
     cores: int
+    device: str
+    precision: str
+    engine: str
     description: str
 
 
@@ -136,6 +142,9 @@ def measure(
         len(times) - 1,
         round(load, 1),
         len(os.sched_getaffinity(0)),
+        predictor.device.type,
+        predictor.precision,
+        predictor.engine,
         predictor.description,
     )
 
@@ -276,14 +285,13 @@ def report(speed: Speed, reference: Stream, parameters: Parameters, diagnosis: D
 def _remedies(speed: Speed, parameters: Parameters) -> list[str]:
     """Return what would make the node faster here, the most effective first."""
     found = []
-    is_on_cpu = "device cpu" in speed.description
     if parameters.grid == "around":
         found.append("set grid: forward")
-    if is_on_cpu:
-        if "engine torch" in speed.description:
+    if speed.device == "cpu":
+        if speed.engine == "torch":
             found.append("install openvino (engine: openvino)")
         found.append("run the node on a GPU (device: cuda) or on more cores")
-    elif "precision fp32" in speed.description:
+    elif speed.precision == "fp32":
         found.append("set precision: auto")
     if parameters.mode == "fused" and len(parameters.sensors.cameras) > 1:
         found.append("name fewer cameras")

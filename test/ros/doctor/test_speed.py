@@ -78,7 +78,7 @@ def test_the_expected_rate_is_compared_with_that_of_the_reference_lidar(
     observation = observed(rig)
     diagnosis = diagnosed(observation, network)
     parameters, roof = diagnosis.node_parameters(), observation.streams["roof/points"]
-    speed = Speed(1.0, 2.0, 30.0, 40.0, 6, 0.0, 2, "device cpu, engine torch")
+    speed = Speed(1.0, 2.0, 30.0, 40.0, 6, 0.0, 2, "cpu", "fp32", "torch", "two cores")
     for period, level, said in (
         (SECOND // 10**6, "warning", "expect 25.0 frames/s of the 1000000.0 that /roof/points"),
         (1000 * SECOND, "ok", "expect all 0.0 frames/s that /roof/points sends"),
