@@ -36,8 +36,7 @@ TWO_WHEELER = MASK_LABEL["two_wheeler"]
 BOX_CLASSES = load_label_set("boxes_4").classes
 BOX_LABEL = {name: number for number, name in enumerate(BOX_CLASSES)}
 
-# Class name -> entry of A2D2's class_list.json in whose colour the simulator writes the class. If
-# the list numbers instances ("Car 1", "Car 2", ...), the first one is used.
+# Class name -> category of A2D2 in whose colour the simulator writes the class.
 A2D2_CATEGORY = {
     "road": "RD normal street",
     "lane_marking": "Solid line",
@@ -45,11 +44,11 @@ A2D2_CATEGORY = {
     "building": "Buildings",
     "barrier": "Sidebars",
     "pole": "Poles",
-    "sign": "Traffic sign 1",
+    "sign": "Traffic sign",
     "vegetation": "Nature object",
     "sky": "Sky",
-    "car": "Car 1",
-    "truck": "Truck 1",
-    "pedestrian": "Pedestrian 1",
-    "two_wheeler": "Bicycle 1",
+    "car": "Car",
+    "truck": "Truck",
+    "pedestrian": "Pedestrian",
+    "two_wheeler": "Bicycle",
 }

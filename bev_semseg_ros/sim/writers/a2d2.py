@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.data import bev_files
-from bev_semseg_ros.data.a2d2 import MASK_LABELS_FILE
+from bev_semseg_ros.data.a2d2.palette import MASK_LABELS, MASK_LABELS_FILE
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, transform_boxes
+from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.sim.bev_labels import EMPTY_MAP, label_bev
 from bev_semseg_ros.sim.classes import A2D2_CATEGORY, IGNORED_PIXEL, MASK_LABEL, MASK_LABEL_SET
 from bev_semseg_ros.sim.rigs.a2d2 import (
@@ -34,46 +35,16 @@ CAMERA_DELAY_US = 1_700
 # Truncation grows by one level at each of these fractions of a box outside the image.
 TRUNCATION_SHARES = (0.02, 0.5)
 
-# The published class_list.json: category -> hexadecimal RGB colours of its instances.
-A2D2_COLORS: dict[str, str] = {
-    "Car": "ff0000 c80000 960000 800000",
-    "Bicycle": "b65906 963204 5a1e01 5a1e1e",
-    "Pedestrian": "cc99ff bd499b ef59bf",
-    "Truck": "ff8000 c88000 968000",
-    "Small vehicles": "00ff00 00c800 009600",
-    "Traffic signal": "0080ff 1e1c9e 3c1c64",
-    "Traffic sign": "00ffff 1edcdc 3c9dc7",
-    "Utility vehicle": "ffff00 ffffc8",
-    "Sidebars": "e96400",
-    "Speed bumper": "6e6e00",
-    "Curbstone": "808000",
-    "Solid line": "ffc125",
-    "Irrelevant signs": "400040",
-    "Road blocks": "b97a57",
-    "Tractor": "000064",
-    "Non-drivable street": "8b636c",
-    "Zebra crossing": "d23273",
-    "Obstacles / trash": "ff0080",
-    "Poles": "fff68f",
-    "RD restricted area": "960096",
-    "Animals": "ccff99",
-    "Grid structure": "eea2ad",
-    "Signal corpus": "212cb1",
-    "Drivable cobblestone": "b432b4",
-    "Electronic traffic": "ff46b9",
-    "Slow drive area": "eee9bf",
-    "Nature object": "93fdc2",
-    "Parking area": "9696c8",
-    "Sidewalk": "b496c8",
-    "Ego car": "48d1cc",
-    "Painted driv. instr.": "c87dd2",
-    "Traffic guide obj.": "9f79ee",
-    "Dashed line": "8000ff",
-    "RD normal street": "ff00ff",
-    "Sky": "87ceff",
-    "Buildings": "f1e6ff",
-    "Blurred area": "60458f",
-    "Rain dirt": "352e52",
+# In the published class_list.json, the further instances of a category have colours of their own.
+FURTHER_COLORS = {
+    "Car": ("c80000", "960000", "800000"),
+    "Bicycle": ("963204", "5a1e01", "5a1e1e"),
+    "Pedestrian": ("bd499b", "ef59bf"),
+    "Truck": ("c88000", "968000"),
+    "Small vehicles": ("00c800", "009600"),
+    "Traffic signal": ("1e1c9e", "3c1c64"),
+    "Traffic sign": ("1edcdc", "3c9dc7"),
+    "Utility vehicle": ("ffffc8",),
 }
 
 
@@ -84,8 +55,9 @@ def a2d2_class_list() -> dict[str, str]:
         "#rrggbb" -> name of the category, followed by a number where it has several instances.
     """
     names = {}
-    for category, text in A2D2_COLORS.items():
-        colors = text.split()
+    categories = load_label_set(MASK_LABELS)
+    for category, first in zip(categories.classes, categories.colors, strict=True):
+        colors = (first.tobytes().hex(), *FURTHER_COLORS.get(category, ()))
         for number, color in enumerate(colors, 1):
             names[f"#{color}"] = f"{category} {number}" if len(colors) > 1 else category
     return names
@@ -139,10 +111,11 @@ class A2D2Writer(Writer):
         }
         self._reference = next(iter(rig.cameras))
         self._colors = np.zeros((256, 3), np.uint8)
-        color_of_name = {name: color for color, name in a2d2_class_list().items()}
+        categories = load_label_set(MASK_LABELS)
+        color_of = dict(zip(categories.classes, categories.colors, strict=True))
         for name, label in MASK_LABEL.items():
-            self._colors[label] = _rgb(color_of_name[A2D2_CATEGORY[name]])
-        self._colors[IGNORED_PIXEL] = _rgb(color_of_name["Blurred area"])
+            self._colors[label] = color_of[A2D2_CATEGORY[name]]
+        self._colors[IGNORED_PIXEL] = color_of["Blurred area"]
 
     def begin(self) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
@@ -307,11 +280,6 @@ class A2D2Writer(Writer):
                 box["velocity"] = in_view.tolist()
             content[f"box_{index}"] = box
         return content
-
-
-def _rgb(color: str) -> tuple[int, ...]:
-    """Return the channels of a colour "#rrggbb"."""
-    return tuple(bytes.fromhex(color.removeprefix("#")))
 
 
 def _axes(matrix: np.ndarray) -> dict[str, list[float]]:
