@@ -8,8 +8,13 @@ from torch import Tensor, nn
 from bev_semseg_ros.model.layers import ConvBlock, Float32Conv
 from bev_semseg_ros.model.tasks.task import Head
 
-# dx, dy, z, log l, log w, log h, sin 2yaw, cos 2yaw, sin yaw, cos yaw
-REGRESSION_CHANNELS = 10
+# Channels of the regression.
+OFFSET = slice(0, 2)  # dx, dy from the centre of the cell, cells
+HEIGHT = slice(2, 3)  # z, metres
+LOG_SIZE = slice(3, 6)  # log l, log w, log h
+AXIS = slice(6, 8)  # sin 2yaw, cos 2yaw
+DIRECTION = slice(8, 10)  # sin yaw, cos yaw
+REGRESSION_CHANNELS = DIRECTION.stop
 # An initial score of 0.02 everywhere, because nearly all cells are empty (Lin et al. 2017).
 HEATMAP_BIAS = -4.0
 

@@ -7,10 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.detection.head import DIRECTION
 from bev_semseg_ros.model.tasks.label_view import view_of
 from bev_semseg_ros.model.tasks.task import Targets
 
-DIRECTION_WEIGHT = 0.3  # of sin yaw, cos yaw: front and back often cannot be told apart
+DIRECTION_WEIGHT = 0.3  # front and back often cannot be told apart
 
 
 def heatmap_loss(logits: Tensor, heatmaps: Targets, labels: LabelSet) -> Tensor:
@@ -58,5 +59,6 @@ def regression_loss(regression: Tensor, targets: Targets) -> Tensor:
     """
     cells = regression.permute(0, 2, 3, 1).reshape(-1, regression.shape[1])[targets["cells"]]
     error = (cells.float() - targets["values"]).abs()
-    error = error[:, :8].sum(1) + DIRECTION_WEIGHT * error[:, 8:].sum(1)
+    undirected, direction = error[:, : DIRECTION.start], error[:, DIRECTION]
+    error = undirected.sum(1) + DIRECTION_WEIGHT * direction.sum(1)
     return (error * targets["weights"]).sum() / targets["weights"].sum().clamp_min(1)

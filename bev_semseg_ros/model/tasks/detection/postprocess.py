@@ -11,6 +11,7 @@ from bev_semseg_ros.config import GridConfig
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import rotation_z, transform, transform_boxes, wrap_angle
 from bev_semseg_ros.labels import LabelSet
+from bev_semseg_ros.model.tasks.detection.head import AXIS, DIRECTION, HEIGHT, LOG_SIZE, OFFSET
 
 LOWEST_SCORE = 1e-6  # lower limit of the score threshold
 MAX_LOG_SIZE = 4.0  # limit of the regressed size of a box: a side of 55 m
@@ -32,7 +33,7 @@ def decode_boxes(
 
     Args:
         heatmap: (B, K, X, Y) logits.
-        regression: (B, 10, X, Y), see `head.REGRESSION_CHANNELS`.
+        regression: (B, 10, X, Y), see `head.OFFSET` and the other channels.
         grid: the BEV grid.
         labels: label set of the network.
         score_threshold: lowest score of a box.
@@ -69,13 +70,14 @@ def _boxes(
     grid: GridConfig, cells: np.ndarray, values: np.ndarray, labels: np.ndarray, scores: np.ndarray
 ) -> Boxes:
     """Return the boxes that regressions (M, 10) at cells (M, 2) describe."""
-    offsets, heights, log_sizes = values[:, :2], values[:, 2:3], values[:, 3:6]
-    positions = (cells + 0.5 + offsets) * grid.output_cell + (grid.x_min, grid.y_min)
-    axis = 0.5 * np.arctan2(values[:, 6], values[:, 7])
-    is_backward = np.sin(axis) * values[:, 8] + np.cos(axis) * values[:, 9] < 0
+    positions = (cells + 0.5 + values[:, OFFSET]) * grid.output_cell + (grid.x_min, grid.y_min)
+    sin_2yaw, cos_2yaw = values[:, AXIS].T
+    sin_yaw, cos_yaw = values[:, DIRECTION].T
+    axis = 0.5 * np.arctan2(sin_2yaw, cos_2yaw)
+    is_backward = np.sin(axis) * sin_yaw + np.cos(axis) * cos_yaw < 0
     yaws = wrap_angle(np.where(is_backward, axis + np.pi, axis))
-    sizes = np.exp(np.clip(log_sizes, -MAX_LOG_SIZE, MAX_LOG_SIZE))
-    return Boxes(np.concatenate([positions, heights], 1), sizes, yaws, labels, scores)
+    sizes = np.exp(np.clip(values[:, LOG_SIZE], -MAX_LOG_SIZE, MAX_LOG_SIZE))
+    return Boxes(np.concatenate([positions, values[:, HEIGHT]], 1), sizes, yaws, labels, scores)
 
 
 def join_boxes(ahead: Boxes, behind: Boxes, labels: LabelSet) -> Boxes:
