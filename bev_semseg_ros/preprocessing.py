@@ -40,8 +40,6 @@ MAX_GRID_POINTS = 200_000
 # The same for whole clouds: the points of four lidars with 128 beams. More would take gigabytes.
 MAX_CLOUD_POINTS = 1_000_000
 
-_INDEX = "index"  # attribute: indices of points in their scans, while clouds are merged
-
 
 @dataclass(frozen=True, eq=False)
 class RectifiedImage:
@@ -209,8 +207,8 @@ def prepare_points(points: np.ndarray, ego_from_lidar: np.ndarray, grid: GridCon
     Returns:
         (M, 4) float32 points in the ego frame, inside the grid and finite.
     """
-    moved, inside = _move_into_grid(LidarScan(points, ego_from_lidar), grid)
-    return moved[_some(len(inside))]
+    inside, _ = _move_into_grid(LidarScan(points, ego_from_lidar), grid)
+    return inside[_some(len(inside))]
 
 
 def _move_into_grid(
@@ -234,10 +232,10 @@ def _move_into_grid(
     if motion is not None:
         moved[:, :3] = motion.to_frame_time(moved[:, :3], scan.times)
     if grid is None:
-        inside = np.flatnonzero(np.isfinite(moved).all(1))
+        kept = np.flatnonzero(np.isfinite(moved).all(1))
     else:
-        inside = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
-    return moved.take(inside, 0), inside
+        kept = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
+    return moved.take(kept, 0), kept
 
 
 def _some(count: int, limit: int = MAX_GRID_POINTS) -> slice | np.ndarray:
@@ -261,10 +259,11 @@ def prepare(frame: Frame, config: Config, whole_clouds: bool = False) -> Sample:
         whole_clouds: True also keeps the points outside the grid, and the rays. At most about
             MAX_CLOUD_POINTS are kept.
     """
-    if whole_clouds:
-        sample = _whole_clouds(frame.lidars, frame.motion)
-    else:
-        sample = _merge_lidars(list(frame.lidars.values()), config.grid, frame.motion)
+    grid = None if whole_clouds else config.grid
+    sample, indices = _merge_lidars(list(frame.lidars.values()), grid, frame.motion)
+    if whole_clouds and sample.points is not None:
+        rays = Rays.of(frame.lidars, sample.point_lidar, indices)
+        sample = replace(sample, rays=rays)
     images = {}
     for name, seen in frame.cameras.items():
         if seen.image is not None:
@@ -278,63 +277,46 @@ def prepare(frame: Frame, config: Config, whole_clouds: bool = False) -> Sample:
     return replace(sample, images=images)
 
 
-def _whole_clouds(scans: Mapping[str, LidarScan], motion: EgoMotion | None) -> Sample:
-    """Merge the scans into one cloud of all finite points, with their rays."""
-    numbered = [
-        scan
-        if scan.points is None
-        else replace(scan, attributes={**scan.attributes, _INDEX: np.arange(len(scan.points))})
-        for scan in scans.values()
-    ]
-    sample = _merge_lidars(numbered, None, motion)
-    if sample.points is None:
-        return sample
-    attributes = dict(sample.point_attributes)
-    rays = Rays.of(scans, sample.point_lidar, attributes.pop(_INDEX))
-    return replace(sample, point_attributes=attributes, rays=rays)
-
-
 def _merge_lidars(
     scans: Sequence[LidarScan], grid: GridConfig | None, motion: EgoMotion | None
-) -> Sample:
-    """Merge the scans into one cloud: the points inside the grid, or without a grid all points."""
+) -> tuple[Sample, np.ndarray]:
+    """Merge the scans into one cloud: the points inside the grid, or all finite ones without one.
+
+    Returns:
+        The sample, and (N,) the index of each point in its scan.
+    """
     limit = MAX_CLOUD_POINTS if grid is None else MAX_GRID_POINTS
     poses = np.stack([_pose(scan, motion) for scan in scans]) if scans else np.eye(4)[None]
-    if len(scans) == 1 and scans[0].points is not None:  # nothing to merge, so nothing is copied
-        inside, kept = _move_into_grid(scans[0], grid, motion)
-        some = _some(len(kept), limit)
-        points, kept = inside[some], kept[some]
-        own = {name: values[kept] for name, values in scans[0].attributes.items()}
-        return Sample(points, {}, poses, point_attributes=own)
-    moved, lidars, attributes = [], [], []
+    clouds, indices, lidars, attributes = [], [], [], []
     for number, (scan, units) in enumerate(zip(scans, _units(scans), strict=True)):
         if scan.points is None:
             continue
-        inside, kept = _move_into_grid(scan, grid, motion)
-        moved.append(inside)
+        cloud, kept = _move_into_grid(scan, grid, motion)
+        clouds.append(cloud)
+        indices.append(kept)
         lidars.append(np.full(len(kept), number))
         given = {**scan.attributes, **units}
         attributes.append({name: values[kept] for name, values in given.items()})
-    if not moved:
-        return Sample(None, ego_from_lidar=poses)
-    points = moved[0] if len(moved) == 1 else np.concatenate(moved)
-    sample = Sample(
-        points,
-        {},
-        poses,
-        np.concatenate(lidars),
-        {
-            name: np.concatenate(
-                [
-                    part.get(name, np.full(len(cloud), np.nan))
-                    for part, cloud in zip(attributes, moved, strict=True)
-                ]
-            )
-            for name in sorted(set().union(*attributes))
-        },
-    )
-    kept_of_all = _some(len(points), limit)
-    return sample.with_points(points[kept_of_all], kept_of_all)
+    if not clouds:
+        return Sample(None, ego_from_lidar=poses), np.zeros(0, np.int64)
+    joined_attributes = {
+        name: _joined(
+            [
+                part[name] if name in part else np.full(len(cloud), np.nan)
+                for part, cloud in zip(attributes, clouds, strict=True)
+            ]
+        )
+        for name in sorted(set().union(*attributes))
+    }
+    points = _joined(clouds)
+    sample = Sample(points, {}, poses, _joined(lidars), joined_attributes)
+    some = _some(len(points), limit)
+    return sample.with_points(points[some], some), _joined(indices)[some]
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the arrays in one; a single one is not copied."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 def _pose(scan: LidarScan, motion: EgoMotion | None) -> np.ndarray:
