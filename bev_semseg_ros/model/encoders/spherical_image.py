@@ -176,16 +176,7 @@ def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
     """
     cells = rays.units * TURN + turned.long()
     occupied = torch.bincount(cells, minlength=rays.num_units * TURN) > 0
-    occupied = occupied.view(rays.num_units, TURN)
-    # For each column of two turns, find the last occupied column before it. Between two occupied
-    # columns there is a gap.
-    numbers = torch.arange(2 * TURN, device=turned.device)
-    twice = torch.cat([occupied, occupied], 1)
-    latest = torch.where(twice, numbers, -1).cummax(1).values
-    before = torch.cat([latest.new_full((rays.num_units, 1), -1), latest[:, :-1]], 1)
-    is_end = twice & (before >= 0)
-    gap, end = torch.where(is_end, numbers - before, 0).max(1)
-    gap = torch.where(gap == 0, TURN, gap)  # a unit without a point
+    gap, end = _largest_gap(occupied.view(rays.num_units, TURN))
     arc = TURN - gap + 1  # columns from the first point to the last one
     kinds = torch.full_like(arc, len(PARTS))
     for kind in reversed(range(len(PARTS))):
@@ -193,6 +184,24 @@ def _choose_parts(rays: BatchRays, turned: Tensor) -> tuple[Tensor, Tensor]:
     width = torch.tensor(WIDTHS, device=turned.device)[kinds]
     starts = torch.where(kinds == len(PARTS), 0, end - (width - arc) // 2)
     return starts.to(turned.dtype), kinds
+
+
+def _largest_gap(occupied: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the largest gap between successive occupied columns of a turn.
+
+    Args:
+        occupied: (U, TURN) bool.
+
+    Returns:
+        (U,) columns from the one before the gap to the one after it, TURN if at most one column is
+        occupied; and (U,) the column after the gap, up to whole turns.
+    """
+    numbers = torch.arange(2 * TURN, device=occupied.device)
+    twice = torch.cat([occupied, occupied], 1)
+    latest = torch.where(twice, numbers, -1).cummax(1).values  # -1 before the first one
+    before = torch.cat([latest.new_full((len(latest), 1), -1), latest[:, :-1]], 1)
+    gap, end = torch.where(twice & (before >= 0), numbers - before, 0).max(1)
+    return torch.where(gap == 0, TURN, gap), end
 
 
 def _nearest(pixels: Tensor, ranges: Tensor, count: int) -> Tensor:
