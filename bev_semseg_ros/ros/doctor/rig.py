@@ -21,7 +21,7 @@ from bev_semseg_ros.geometry import invert, transform
 from bev_semseg_ros.input_check import GROUND_RADIUS, Level
 from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor.observation import Observation
+from bev_semseg_ros.ros.doctor.observation import Observation, Stream
 from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
 from bev_semseg_ros.ros.doctor.vehicle_frame import find_vehicle_frame, is_on_ground
@@ -319,22 +319,41 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
         raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")
-    if is_on_ground(base):
-        height = float(base_from_lidar[2, 3])
-    else:
-        estimate = height_above_ground(points.samples, base_from_lidar)
-        if estimate is None:
-            raise LookupError(f"no points within {GROUND_RADIUS:g} m show where the ground is")
-        height = estimate
+    height = _height(points, base, base_from_lidar)
     ego_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
-    ego_from_base = ego_from_lidar @ invert(base_from_lidar)
-    lidar_mounts = {}
-    for sensor, stream in lidars:
-        base_from_sensor = tree.lookup(base, stream.frame)
-        if base_from_sensor is not None:
-            mount = LidarMount(ego_from_base @ base_from_sensor, stream.frame)
-            lidar_mounts[sensor.name] = mount
-    camera_mounts = {}
+    mounts = _mounts(observation, tree, base, ego_from_lidar @ invert(base_from_lidar))
+    try:
+        return base, Calibration(*mounts)
+    except ValueError as error:
+        raise LookupError(f"TF cannot tell the sensors apart: {error}") from error
+
+
+def _height(points: Stream, base: str, base_from_lidar: np.ndarray) -> float:
+    """Return the height of a lidar above the ground, metres.
+
+    Raises:
+        LookupError: If neither the frame of the vehicle nor the clouds show where the ground is.
+    """
+    if is_on_ground(base):
+        return float(base_from_lidar[2, 3])
+    height = height_above_ground(points.samples, base_from_lidar)
+    if height is None:
+        raise LookupError(f"no points within {GROUND_RADIUS:g} m show where the ground is")
+    return height
+
+
+def _mounts(
+    observation: Observation, tree: TransformTree, base: str, ego_from_base: np.ndarray
+) -> tuple[dict[str, LidarMount], dict[str, CameraMount]]:
+    """Return the mounts of the lidars and of the cameras that TF connects to a frame `base`."""
+    lidars, cameras = {}, {}
+    for sensor in observation.sensors.lidars:
+        points = observation.usable(sensor)
+        if points is None:
+            continue
+        base_from_lidar = tree.lookup(base, points.frame)
+        if base_from_lidar is not None:
+            lidars[sensor.name] = LidarMount(ego_from_base @ base_from_lidar, points.frame)
     for sensor in observation.sensors.cameras:
         image, info = observation.messages(sensor), observation.camera_infos(sensor)
         if image is None or not image.frame or info is None or not info.samples:
@@ -343,11 +362,8 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
         if base_from_camera is not None:
             camera_from_ego = invert(ego_from_base @ base_from_camera)
             camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
-            camera_mounts[sensor.name] = CameraMount(camera, image.frame)
-    try:
-        return base, Calibration(lidar_mounts, camera_mounts)
-    except ValueError as error:
-        raise LookupError(f"TF cannot tell the sensors apart: {error}") from error
+            cameras[sensor.name] = CameraMount(camera, image.frame)
+    return lidars, cameras
 
 
 def _check_camera_poses(calibration: Calibration, sensors: Sensors, diagnosis: Diagnosis) -> None:
