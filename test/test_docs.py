@@ -129,7 +129,8 @@ The stamps of frames, clouds and images are those of the drivers, without `point
 `image_offset`.
 
 All published topics are reliable with depth 1. The node always publishes `/diagnostics` and the
-latched topics. It publishes on any other topic only while the topic has a subscriber.
+latched topics, and clears `~/markers` when it is deactivated. Otherwise, it publishes on a topic
+only while the topic has a subscriber.
 
 Some topics exist only under a condition:
 

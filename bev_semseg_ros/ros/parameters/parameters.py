@@ -238,9 +238,8 @@ class Parameters:
         "process",
         "What happens to a message that has no partner when max_wait expires. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
-        "the clouds of the first lidar. It drops messages of other sensors. Exception: if the "
-        "stamps of two sensors have not matched for one second, it processes the messages of the "
-        "other sensors, too, in frames of their own.",
+        "the clouds of the first lidar. It drops messages of other sensors. After one second "
+        "without a match, it processes those, too, in frames of their own.",
         choices=("process", "drop"),
         live=True,
     )
@@ -290,7 +289,7 @@ class Parameters:
     max_processing_time_ms: float = _parameter(
         200.0,
         "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics reports "
-        "WARN.",
+        "WARN. On a CPU, the network may need more than the default.",
         limits=(1.0, 60_000.0),
         live=True,
     )
