@@ -62,7 +62,7 @@ class Car(Peer):
         from diagnostic_msgs.msg import DiagnosticArray
 
         self._frame = frame
-        self._stamp = time.time_ns()
+        self.stamp = time.time_ns()
         self.arrivals: list[tuple[float, dict[str, str]]] = []
         self.node.create_subscription(DiagnosticArray, "/perception/timing", self._arrived, 10)
         RUNS.mkdir(parents=True, exist_ok=True)
