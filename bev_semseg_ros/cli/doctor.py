@@ -10,6 +10,7 @@ from bev_semseg_ros.cli.arguments import absolute_name
 
 # Option -> kind of input whose topics the option names.
 TOPIC_OPTIONS = {"points": "points", "image": "image", "camera-info": "camera_info"}
+MAX_HEIGHT = 10.0  # of a lidar above the ground, metres
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="",
         help="frame of the vehicle in TF (default: base_footprint, base_link, or the frame that "
         "the lidar is mounted on according to /tf_static)",
+    )
+    parser.add_argument(
+        "--lidar-height",
+        type=float,
+        metavar="METRES",
+        help="height of the first lidar above the ground, if the poses come from TF (default: that "
+        "above base_footprint, or above the lowest points)",
     )
     for kind, topic in (("lidar", "/NAME/points"), ("camera", "/NAME/image")):
         parser.add_argument(
@@ -103,6 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
     from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
 
+    height = arguments.lidar_height
+    if height is not None and not 0 < height <= MAX_HEIGHT:
+        raise ValueError(f"--lidar-height {height:g}: expected metres, up to {MAX_HEIGHT:g}")
     prepare_output_file(arguments.json, "doctor.json")
     prepare_output_file(arguments.params, "params.yaml")
     bag, asked = bag_and_topics(arguments)
@@ -128,6 +139,7 @@ def run(arguments: argparse.Namespace) -> int:
         checkpoint,
         arguments.calibration,
         arguments.base_frame,
+        height,
         node_uses_tf=arguments.extrinsics == "tf",
     )
     if arguments.checkpoint is not None:

@@ -39,6 +39,7 @@ def diagnose(
     checkpoint_file: Path,
     calibration_file: Path | None = None,
     base_frame: str = "",
+    lidar_height: float | None = None,
     node_uses_tf: bool = False,
 ) -> Diagnosis:
     """Check everything that was observed, and find parameters with which the node works on it.
@@ -48,13 +49,15 @@ def diagnose(
         checkpoint_file: The network; its training data are compared with the input.
         calibration_file: File with the poses of the sensors. None for the bag's own, or else TF.
         base_frame: TF frame with the axes of the vehicle; "" to find it.
+        lidar_height: Height of the first lidar above the ground, metres; None to find it.
         node_uses_tf: Whether the node itself looks up TF, even if there is a calibration.
 
     Returns:
         The diagnosis.
 
     Raises:
-        ValueError: If one of the two files is damaged.
+        ValueError: If one of the two files is damaged, or if there is both a calibration and a
+            height.
         FileNotFoundError: If one of them does not exist.
     """
     loaded = checkpoint.load(checkpoint_file)
@@ -86,7 +89,7 @@ def diagnose(
     check_static_qos(observation.static_offers, diagnosis)
     check_transport(observation, diagnosis)
     file = None if node_uses_tf else calibration_file or _beside(observation)
-    find_calibration(observation, file, base_frame, diagnosis, node_uses_tf)
+    find_calibration(observation, file, base_frame, diagnosis, lidar_height, node_uses_tf)
     check_transforms(observation, diagnosis)
     check_frames(observation, diagnosis)
     for sensor in observation.sensors.lidars:

@@ -42,6 +42,7 @@ def find_calibration(
     file: Path | None,
     base_frame: str,
     diagnosis: Diagnosis,
+    lidar_height: float | None = None,
     node_uses_tf: bool = False,
 ) -> None:
     """Set the calibration of the diagnosis, and report where it comes from or what is missing.
@@ -51,13 +52,18 @@ def find_calibration(
         file: The calibration file. None to use TF.
         base_frame: TF frame with the axes of the vehicle; "" to find it.
         diagnosis: Gets the calibration and the findings.
+        lidar_height: Height of the first lidar above the ground, metres; None to find it.
         node_uses_tf: Whether the node itself looks up TF. Then `file` must be None.
 
     Raises:
-        ValueError: If the file is damaged.
+        ValueError: If the file is damaged, or if there is both a file and a height.
         FileNotFoundError: If it does not exist.
     """
     if file is not None:
+        if lidar_height is not None:
+            raise ValueError(
+                f"--lidar-height: {file} has the height of the lidar; change its ego_from_lidar"
+            )
         diagnosis.calibration_file = file
         calibration = _from_file(file, observation.sensors, diagnosis)
         if calibration is None:
@@ -66,7 +72,7 @@ def find_calibration(
         _check_origin(calibration, diagnosis)
     else:
         try:
-            base, calibration = _from_transforms(observation, base_frame)
+            base, calibration = _from_transforms(observation, base_frame, lidar_height)
         except LookupError as missing:
             diagnosis.add(
                 "calibration",
@@ -79,6 +85,8 @@ def find_calibration(
         name, mount = next(iter(calibration.lidars.items()))
         height = mount.ego_from_lidar[2, 3]
         source = base if is_on_ground(base) else "the lowest points"
+        if lidar_height is not None:
+            source = "--lidar-height"
         lidar = f"lidar {name}" if observation.sensors.lidars[0].prefix else "lidar"
         diagnosis.add(
             "calibration",
@@ -289,7 +297,9 @@ def _frames(observation: Observation) -> list[str]:
     return [stream.frame for stream in streams if stream is not None and stream.frame]
 
 
-def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Calibration]:
+def _from_transforms(
+    observation: Observation, base_frame: str, lidar_height: float | None
+) -> tuple[str, Calibration]:
     """Return the frame of the vehicle and the calibration that TF holds.
 
     The ego frame lies below the first lidar that has clouds. A sensor whose frame TF does not
@@ -319,7 +329,7 @@ def _from_transforms(observation: Observation, base_frame: str) -> tuple[str, Ca
     base_from_lidar = tree.lookup(base, points.frame)
     if base_from_lidar is None:
         raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")
-    height = _height(points, base, base_from_lidar)
+    height = _height(points, base, base_from_lidar) if lidar_height is None else lidar_height
     ego_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
     mounts = _mounts(observation, tree, base, ego_from_lidar @ invert(base_from_lidar))
     try:

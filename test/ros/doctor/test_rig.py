@@ -281,6 +281,34 @@ def test_tf_gives_the_calibration_of_the_rig(content: list[Entry], tmp_path: Pat
     assert "extrinsics:=tf" in looked_up.how_to_start()
 
 
+def test_the_users_height_of_the_lidar_moves_all_sensors(
+    content: list[Entry], tmp_path: Path
+) -> None:
+    observation = read_bag(write(tmp_path / "bag", content, None), {}, NAMES)
+    found = diagnose(observation, WEIGHTS)
+    higher = found.calibration.lidars["roof"].ego_from_lidar[2, 3] + 0.25
+    moved = diagnose(observation, WEIGHTS, lidar_height=higher)
+    assert "which --lidar-height gave" in by_item(moved)["calibration"].text
+    up = transform(translation=(0, 0, 0.25))
+    for name, lidar in found.calibration.lidars.items():
+        expected = up @ lidar.ego_from_lidar
+        np.testing.assert_allclose(moved.calibration.lidars[name].ego_from_lidar, expected)
+    for name, camera in found.calibration.cameras.items():
+        expected = camera.camera.camera_from_ego @ invert(up)
+        actual = moved.calibration.cameras[name].camera.camera_from_ego
+        np.testing.assert_allclose(actual, expected, atol=1e-12)
+    ground = [
+        diagnose(observation, WEIGHTS, lidar_height=height, node_uses_tf=True).parameters
+        for height in (None, higher)
+    ]
+    assert ground[1]["ground_height"] == pytest.approx(ground[0]["ground_height"] - 0.25, abs=1e-3)
+
+
+def test_a_height_beside_a_calibration_file_is_refused(bag: Path) -> None:
+    with pytest.raises(ValueError, match=r"--lidar-height: .*calibration\.yaml has the height"):
+        diagnose(read_bag(bag, {}, NAMES), WEIGHTS, lidar_height=2.0)
+
+
 def test_a_sensor_that_tf_lacks_is_left_out(content: list[Entry], tmp_path: Path) -> None:
     def without_left(entry: Entry) -> Entry:
         rest = [each for each in entry.message.transforms if each.child_frame_id != "left"]
