@@ -287,9 +287,9 @@ class Parameters:
         0.5, "Opacity of the class colours in ~/semseg/overlay.", limits=(0.0, 1.0), live=True
     )
     max_processing_time_ms: float = _parameter(
-        200.0,
+        500.0,
         "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics reports "
-        "WARN. On a CPU, the network may need more than the default.",
+        "WARN.",
         limits=(1.0, 60_000.0),
         live=True,
     )
