@@ -233,8 +233,6 @@ class TrainingConfig:
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after this number of steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
     checkpoint_minutes: Positive = 10.0  # between checkpoints; every epoch also writes one
-    # processes that make batches; 0: two threads, enough for a CPU; -1: up to 8 on a GPU, else 0
-    num_workers: Annotated[int, Field(ge=-1, le=256)] = -1
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: all
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
     validation_frames: Annotated[int, Field(ge=0)] = 50  # limit on the frames evaluated; 0: all

@@ -1,4 +1,4 @@
-"""Prepared frames -> augmented batches with targets, made while the network trains."""
+"""Prepared frames -> augmented batches with targets, made by threads while the network trains."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -19,11 +18,9 @@ from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.metric import in_image
 from bev_semseg_ros.model.tasks.task import NEEDS, Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
-from bev_semseg_ros.training.workers import Workers, num_workers
 
 THREADS = 2
 AHEAD = 3  # number of batches made in advance
-Wanted = tuple[np.ndarray, tuple[int, ...]]  # arguments of `Loader.make_batch`
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +84,6 @@ class Loader:
                 f"{'; '.join(needs)}"
             )
         self._check_labels(caches)
-        count = num_workers(config.training)
-        self._workers = Workers(self.make_batch, count) if count else None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_workers": None}  # a worker makes its batches itself
 
     def _has_frames(self, caches: Sequence[Cache], task: Task) -> bool:
         """Return False if no frame can train a task."""
@@ -141,26 +133,15 @@ class Loader:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
-        """Yield the batches of an epoch in order, starting at index `first`.
-
-        Raises:
-            ChildProcessError: a worker process was killed.
-        """
-        wanted = [
-            (frames, (self.config.seed, epoch, number))
-            for number, frames in enumerate(self.order(epoch))
-        ][first:]
-        return self._by_threads(wanted) if self._workers is None else self._workers.run(wanted)
-
-    def _by_threads(self, wanted: Sequence[Wanted]) -> Iterator[TrainingBatch]:
-        """Yield batches, given the arguments of `make_batch` for each."""
-        rest = iter(wanted)
+        """Yield the batches of an epoch in order, starting at index `first`."""
+        indices = islice(enumerate(self.order(epoch)), first, None)
         pending: deque[Future[TrainingBatch]] = deque()
         with ThreadPoolExecutor(THREADS) as pool:
             try:
                 while True:
-                    for arguments in islice(rest, AHEAD - len(pending)):
-                        pending.append(pool.submit(self.make_batch, *arguments))
+                    for number, frames in islice(indices, AHEAD - len(pending)):
+                        seed = (self.config.seed, epoch, number)
+                        pending.append(pool.submit(self.make_batch, frames, seed))
                     if not pending:
                         return
                     yield pending.popleft().result()
