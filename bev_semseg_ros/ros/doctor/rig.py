@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,18 +11,17 @@ from bev_semseg_ros.data.calibration import (
     Calibration,
     CameraMount,
     LidarMount,
-    frame_name,
     load_calibration,
 )
 from bev_semseg_ros.frame import CAMERA, LIDAR
-from bev_semseg_ros.geometry import invert, transform
-from bev_semseg_ros.input_check import GROUND_RADIUS, Level
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
+from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.input_check import Level
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-from bev_semseg_ros.ros.doctor.observation import Observation, Stream
+from bev_semseg_ros.ros.doctor.observation import Observation
+from bev_semseg_ros.ros.doctor.tf_calibration import calibration_of_tf
 from bev_semseg_ros.ros.doctor.topics import LISTS
 from bev_semseg_ros.ros.doctor.transform_tree import TransformTree
-from bev_semseg_ros.ros.doctor.vehicle_frame import find_vehicle_frame, is_on_ground
+from bev_semseg_ros.ros.doctor.vehicle_frame import is_on_ground
 from bev_semseg_ros.ros.input.tf_topics import MOVING, STATIC, tf_remappings
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame, is_vehicle_frame
 from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors, item_of
@@ -32,7 +29,6 @@ from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors, item_of
 # Largest |z| of the viewing direction: that of a camera that looks ahead is about horizontal.
 MAX_OPTICAL_TILT = 0.7
 MAX_ORIGIN_DISTANCE = 1.0  # metres, horizontally, between the reference lidar and the ego origin
-VEHICLE_RADIUS = 2.0  # metres around the lidar; nearer points are the vehicle itself
 
 Mount = LidarMount | CameraMount
 
@@ -72,7 +68,7 @@ def find_calibration(
         _check_origin(calibration, diagnosis)
     else:
         try:
-            base, calibration = _from_transforms(observation, base_frame, lidar_height)
+            base, calibration = calibration_of_tf(observation, base_frame, lidar_height)
         except LookupError as missing:
             diagnosis.add(
                 "calibration",
@@ -211,27 +207,6 @@ def has_names(sensors: Sensors) -> bool:
     return any(sensor.prefix for sensor in sensors.all)
 
 
-def height_above_ground(clouds: Sequence[Any], base_from_lidar: np.ndarray) -> float | None:
-    """Estimate the height of the lidar from the lowest points near it.
-
-    Args:
-        clouds: Messages of sensor_msgs/PointCloud2.
-        base_from_lidar: (4, 4) transform to a frame whose z axis points up.
-
-    Returns:
-        Metres, or None if there are no points within GROUND_RADIUS.
-    """
-    heights = []
-    for message in clouds:
-        points = decode_cloud(message)[:, :3]
-        points = points[np.isfinite(points).all(1)] @ base_from_lidar[:3, :3].T
-        distance = np.hypot(points[:, 0], points[:, 1])
-        near = points[(distance > VEHICLE_RADIUS) & (distance < GROUND_RADIUS), 2]
-        if len(near):
-            heights.append(-float(np.percentile(near, 10)))
-    return float(np.median(heights)) if heights else None
-
-
 def _from_file(file: Path, sensors: Sensors, diagnosis: Diagnosis) -> Calibration | None:
     """Return the calibration of the sensors that the node uses, as far as the file has them.
 
@@ -295,85 +270,6 @@ def _frames(observation: Observation) -> list[str]:
     """Return the frames of the clouds and the images, as far as headers name them."""
     streams = [observation.messages(sensor) for sensor in observation.sensors.all]
     return [stream.frame for stream in streams if stream is not None and stream.frame]
-
-
-def _from_transforms(
-    observation: Observation, base_frame: str, lidar_height: float | None
-) -> tuple[str, Calibration]:
-    """Return the frame of the vehicle and the calibration that TF holds.
-
-    The ego frame lies below the first lidar that has clouds. A sensor whose frame TF does not
-    connect to that of the vehicle is left out.
-
-    Raises:
-        LookupError: If TF holds none. The text says why.
-    """
-    tree = observation.transforms
-    lidars = [
-        (sensor, stream)
-        for sensor in observation.sensors.lidars
-        if (stream := observation.usable(sensor)) is not None
-    ]
-    if tree is None:
-        raise LookupError("tf2_msgs is not installed here")
-    in_vehicle = bool(lidars) and is_vehicle_frame(lidars[0][1].frame)
-    if not tree.frames and not in_vehicle:
-        raise LookupError("there are no transforms")
-    if not lidars:
-        raise LookupError("there are no usable clouds, and the ego frame lies below the lidar")
-    lidar, points = lidars[0]
-    if not (in_vehicle or points.frame in tree.frames):
-        of_lidar = f" of {lidar.name}" if lidar.prefix else ""
-        raise LookupError(f"TF does not know the frame of the clouds{of_lidar}")
-    base = frame_name(base_frame) or find_vehicle_frame(tree, points.frame)
-    base_from_lidar = tree.lookup(base, points.frame)
-    if base_from_lidar is None:
-        raise LookupError(f"TF does not connect {points.frame!r} to {base!r}")
-    height = _height(points, base, base_from_lidar) if lidar_height is None else lidar_height
-    ego_from_lidar = transform(base_from_lidar[:3, :3], (0, 0, height))
-    mounts = _mounts(observation, tree, base, ego_from_lidar @ invert(base_from_lidar))
-    try:
-        return base, Calibration(*mounts)
-    except ValueError as error:
-        raise LookupError(f"TF cannot tell the sensors apart: {error}") from error
-
-
-def _height(points: Stream, base: str, base_from_lidar: np.ndarray) -> float:
-    """Return the height of a lidar above the ground, metres.
-
-    Raises:
-        LookupError: If neither the frame of the vehicle nor the clouds show where the ground is.
-    """
-    if is_on_ground(base):
-        return float(base_from_lidar[2, 3])
-    height = height_above_ground(points.samples, base_from_lidar)
-    if height is None:
-        raise LookupError(f"no points within {GROUND_RADIUS:g} m show where the ground is")
-    return height
-
-
-def _mounts(
-    observation: Observation, tree: TransformTree, base: str, ego_from_base: np.ndarray
-) -> tuple[dict[str, LidarMount], dict[str, CameraMount]]:
-    """Return the mounts of the lidars and of the cameras that TF connects to a frame `base`."""
-    lidars, cameras = {}, {}
-    for sensor in observation.sensors.lidars:
-        points = observation.usable(sensor)
-        if points is None:
-            continue
-        base_from_lidar = tree.lookup(base, points.frame)
-        if base_from_lidar is not None:
-            lidars[sensor.name] = LidarMount(ego_from_base @ base_from_lidar, points.frame)
-    for sensor in observation.sensors.cameras:
-        image, info = observation.messages(sensor), observation.camera_infos(sensor)
-        if image is None or not image.frame or info is None or not info.samples:
-            continue
-        base_from_camera = tree.lookup(base, image.frame)
-        if base_from_camera is not None:
-            camera_from_ego = invert(ego_from_base @ base_from_camera)
-            camera = replace(info.camera(info.samples[0]), camera_from_ego=camera_from_ego)
-            cameras[sensor.name] = CameraMount(camera, image.frame)
-    return lidars, cameras
 
 
 def _check_camera_poses(calibration: Calibration, sensors: Sensors, diagnosis: Diagnosis) -> None:

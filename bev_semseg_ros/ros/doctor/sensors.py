@@ -32,7 +32,8 @@ from bev_semseg_ros.ros.convert.point_cloud import (
 )
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field
-from bev_semseg_ros.ros.doctor.rig import has_names, height_above_ground
+from bev_semseg_ros.ros.doctor.rig import has_names
+from bev_semseg_ros.ros.doctor.tf_calibration import height_above_ground
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.lidar_input import unit_problem
 from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
