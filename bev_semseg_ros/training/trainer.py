@@ -26,6 +26,7 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.task import merged, to_device
 from bev_semseg_ros.progress import Progress
+from bev_semseg_ros.training.averaging import WeightAverage
 from bev_semseg_ros.training.initialization import load_checkpoints, load_pretrained
 from bev_semseg_ros.training.loader import Loader, TrainingBatch
 from bev_semseg_ros.training.memory import keep_freed_memory
@@ -76,6 +77,7 @@ class Trainer:
         self.device = choose_device("auto")
         self.bf16 = choose_precision(config.training.precision, self.device) == "bf16"
         self.network = network.to(self.device)
+        self.average: WeightAverage | None = None  # if training.average_power is set
         self.schedule = Schedule.of(config.training, loader.steps_per_epoch)
         self.validation: Dataset | None = None
         self.epoch = self.step = 0
@@ -118,6 +120,9 @@ class Trainer:
         saved.load_into(self.network)
         self.info = saved.info
         self._prepare(state["pretrained"])
+        if self.average is not None:
+            self.average.steps = state["averaged_steps"]
+            self.network.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         self.epoch, self.step, self.minutes = state["epoch"], state["step"], state["minutes"]
@@ -132,8 +137,15 @@ class Trainer:
         if is_pretrained:
             self.network.camera.encoder.freeze(training.frozen_trunk_blocks)
         self.optimizer = make_optimizer(self.network, training, is_pretrained)
+        if training.average_power:
+            self.average = WeightAverage(self.network, training.average_power)
         for task in self.loader.tasks:
             task.begin_training(self.info)
+
+    @property
+    def result(self) -> Network:
+        """The network that is evaluated and saved: the mean over the steps, if that is wanted."""
+        return self.network if self.average is None else self.average.network
 
     @property
     def progress(self) -> float:
@@ -230,6 +242,8 @@ class Trainer:
                     f"step {self.step}: the gradient is not finite; frames {frames}"
                 )
             self.optimizer.step()
+            if self.average is not None:
+                self.average.update(self.network)
         self.step += 1
         return values
 
@@ -259,7 +273,7 @@ class Trainer:
     def _validate(self) -> dict[str, float | None]:
         """Evaluate the network and return the main scores."""
         assert self.validation is not None
-        predictor = Predictor.from_network(self.network, self.config, str(self.device))
+        predictor = Predictor.from_network(self.result, self.config, str(self.device))
         limit = self.config.training.validation_frames or None
         return evaluate(predictor, self.validation, self._mode(), limit=limit).headline()
 
@@ -286,7 +300,12 @@ class Trainer:
             "pretrained": self.pretrained,
             "metrics": json.dumps(self.metrics),
         }
-        checkpoint.save(self.path, self.network, self.config, self.info, training=state)
+        if self.average is not None:
+            state |= {
+                "weights": self.network.state_dict(),
+                "averaged_steps": self.average.steps,
+            }
+        checkpoint.save(self.path, self.result, self.config, self.info, training=state)
 
 
 def _changed_settings(saved: Config, wanted: Config) -> list[str]:
