@@ -220,8 +220,8 @@ class TrainingConfig:
     weight_decay: NotNegative = 0.02
     warmup: Share = 0.15  # fraction of the training
     gradient_clip: Positive = 10.0
-    # The checkpoint holds the mean of the weights over the steps, in which step t counts in
-    # proportion to t^average_power; 0: the weights after the last step.
+    # The checkpoint holds the mean of the weights over the steps, in which step t counts
+    # about in proportion to t^average_power; 0: the weights after the last step.
     average_power: NotNegative = 0.0
     # auto: bf16 if the processor supports it natively, otherwise fp32
     precision: Literal["auto", "bf16", "fp32"] = "auto"

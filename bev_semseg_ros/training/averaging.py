@@ -11,7 +11,7 @@ from bev_semseg_ros.model.network import Network
 
 
 class WeightAverage:
-    """The mean of the weights over the steps, in which step t counts in proportion to t^power.
+    """The mean of the weights over the steps, in which step t counts about as t^power.
 
     The same power suits short and long runs, unlike the decay of an exponential mean
     (Shamir and Zhang 2013, "Stochastic gradient descent for non-smooth optimization": polynomial
