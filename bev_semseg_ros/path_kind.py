@@ -286,8 +286,10 @@ def _is_checkpoint(path: Path, head: bytes) -> bool:
 def _remedy(path: Path, kind: PathKind, wanted: Wanted) -> str:
     """Return what to type instead; empty if unknown."""
     if kind.kind == "archive":
-        what = "the unpacked folder" if wanted == "data set" else "the unpacked file"
-        return f"unpack it with `{kind.command}` and give {what}"
+        remedy = f"unpack it with `{kind.command}` and give the unpacked "
+        if wanted != "data set":
+            return f"{remedy}file"
+        return f"{remedy}folder, or mount it as docs/training.md shows and give the mounted folder"
     if kind.kind == _POINTER:
         return "fetch the file with `git lfs pull`"
     if kind.kind == _PAGE:
