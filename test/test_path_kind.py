@@ -99,7 +99,7 @@ def test_other_paths_instead_of_a_checkpoint_are_refused_with_a_remedy(name, exp
         ("street.tar.gz", r"packed with gzip: unpack .* `tar xf .*` and give the unpacked folder"),
         (
             "street.zip",
-            r"a zip archive: unpack .* `unzip .*\.zip -d .*` and give the unpacked folder, or mount",
+            r"a zip archive: unpack .* `unzip .*\.zip -d .*` and .* unpacked folder, or mount",
         ),
         ("street.7z", r"a 7z archive: unpack it with `7z x (.*)/street\.7z -o\1` and give the"),
         ("empty", "the folder is empty; looked for A2D2"),

@@ -37,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.input_check import counted
     from bev_semseg_ros.path_kind import check_output_folder
     from bev_semseg_ros.progress import Progress
+    from bev_semseg_ros.visualization import picture_page
     from bev_semseg_ros.visualization.pictures import write_pictures
 
     check_output_folder(arguments.out)
@@ -59,4 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
             progress.advance,
         )
     print(f"{counted(count, 'picture')} in {arguments.out}")
+    if count:
+        print(f"{arguments.out / picture_page.NAME} shows them one by one, in a browser")
     return 0

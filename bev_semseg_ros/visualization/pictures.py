@@ -1,4 +1,4 @@
-"""Pictures of the frames of a data set, as PNG files."""
+"""Pictures of the frames of a data set, as PNG files, and a page that shows them one by one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
 from bev_semseg_ros.visualization.panel import panel
+from bev_semseg_ros.visualization.picture_page import write_picture_page
 
 if TYPE_CHECKING:
     from bev_semseg_ros.inference.predictor import Predictor
@@ -28,7 +29,7 @@ def write_pictures(
     lifts_masks: bool = False,
     on_frame: Callable[[], None] = lambda: None,
 ) -> int:
-    """Write a panel for each frame that has data of the sensors that the mode uses.
+    """Write a panel for each frame that has data of the sensors that the mode uses, and the page.
 
     Args:
         predictor: Makes the predictions.
@@ -44,11 +45,11 @@ def write_pictures(
         The number of pictures.
 
     Raises:
-        OSError: If a picture cannot be written.
+        OSError: If a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     mode = predictor.effective_mode(mode)
-    count = 0
+    names: list[str] = []
     warm: set[tuple[tuple[int, int], ...]] = set()
     for index in spaced(len(dataset), limit):
         frame, annotation = dataset[index]
@@ -59,10 +60,12 @@ def write_pictures(
                 warm.add(sizes)
             prediction = predictor.predict(frame, mode, score_threshold)
             picture = _picture(predictor, frame, annotation, prediction, lifts_masks)
-            write_png(out / f"{index:06d}_{frame.name.replace('/', '_')}.png", picture)
-            count += 1
+            names.append(f"{index:06d}_{frame.name.replace('/', '_')}.png")
+            write_png(out / names[-1], picture)
         on_frame()
-    return count
+    if names:
+        write_picture_page(out, names)
+    return len(names)
 
 
 def _picture(

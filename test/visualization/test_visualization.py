@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import cv2
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from bev_semseg_ros.visualization.drawing import (
 )
 from bev_semseg_ros.visualization.legend import legend
 from bev_semseg_ros.visualization.panel import panel
+from bev_semseg_ros.visualization.picture_page import write_picture_page
 from bev_semseg_ros.visualization.pictures import write_pictures
 
 GRID = GridConfig()
@@ -232,7 +236,22 @@ def test_the_progress_also_counts_frames_without_a_picture(tmp_path):
 def test_one_picture_is_written_for_each_frame(tmp_path):
     predictor = Predictor.from_network(build_network(TINY), TINY)
     assert write_pictures(predictor, TinyDataset(4), tmp_path / "out", limit=2) == 2
-    files = sorted((tmp_path / "out").iterdir())
-    assert [file.suffix for file in files] == [".png", ".png"] and cv2.imread(
-        str(files[0])
-    ) is not None
+    pictures = sorted((tmp_path / "out").glob("*.png"))
+    assert len(pictures) == 2
+    assert all(cv2.imread(str(picture)) is not None for picture in pictures)
+
+
+@pytest.mark.slow
+def test_a_page_lists_the_pictures_of_this_run(tmp_path):
+    predictor = Predictor.from_network(build_network(TINY), TINY)
+    (tmp_path / "000009_former.png").touch()
+    write_pictures(predictor, TinyDataset(3), tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    listed = re.search(r"const names = (\[.*\]);", page)
+    assert listed is not None
+    assert json.loads(listed[1]) == [f"{index:06d}_frame{index}.png" for index in range(3)]
+
+
+def test_the_name_of_a_picture_cannot_end_the_script_of_the_page(tmp_path):
+    page = write_picture_page(tmp_path, ["</script>.png"]).read_text()
+    assert page.count("</script>") == 1
