@@ -9,7 +9,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("samples", "v1.0-*"),
         "nuScenes: convert it to KITTI's layout (nuscenes-devkit: scripts/export_kitti.py), then "
-        "give the objects in label_2 KITTI's classes, such as Car for car, or delete them",
+        "describe its classes in a file label_2/labels.yaml (docs/training.md, 'Your own data')",
     ),
     (
         ("sequences/*/velodyne", "sequences/*/labels"),

@@ -114,7 +114,8 @@ class LabelSet:
                 f"unknown class {name!r} of the label set {self.name}, "
                 f"expected one of {', '.join(self.classes)}",
                 name,
-                "give these labels one of the names that are expected, or delete them",
+                "give these labels one of the names that are expected, delete them, or describe "
+                "your classes in a file labels.yaml (docs/training.md, 'Your own data')",
             )
         return self.classes.index(name)
 

@@ -35,6 +35,7 @@ from bev_semseg_ros.data.kitti.folders import (
     sensor_folder,
     training_folder,
 )
+from bev_semseg_ros.data.kitti.label_sets import LABEL_SET_FILE, read_label_set, unread_label_sets
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.kitti.point_labels import (
     FOLDER,
@@ -55,10 +56,9 @@ from bev_semseg_ros.frame import (
     LidarScan,
 )
 from bev_semseg_ros.geometry import invert
-from bev_semseg_ros.labels import LabelSet, load_label_set
+from bev_semseg_ros.labels import LabelSet
 
 _TABLE = "frames.csv"
-_LABELS = "labels.yaml"
 _MOTION = "motion"
 
 
@@ -90,8 +90,7 @@ class KittiDataset:
         self._folder = training_folder(Path(path)) or Path(path)
         self._cameras = list(cameras)
         self._lidars = [LIDAR_FOLDER, *_further_lidars(self._folder)]
-        self.box_labels = load_label_set(BOX_LABELS)
-        self.mask_labels = self._read_mask_labels()
+        self.box_labels, self.mask_labels = self._read_label_sets()
         refuse_others(self._folder)
         grid = self._folder / bev_files.GRID_FILE
         self._bev_grid = BevGrid.read(grid) if grid.is_file() else None
@@ -126,7 +125,11 @@ class KittiDataset:
         """Differences from KITTI's own files, and how they are handled."""
         of_clouds = tuple(note for clouds in self._clouds.values() for note in clouds.notes)
         of_folders = tuple(str(files) for files in self._files.values() if files.has_only_others)
-        return of_clouds + of_folders + self._notes_of_labels()
+        labelled = (
+            (self._mask_folder, "masks", MASK_LABELS),
+            (self._box_folder, "boxes", BOX_LABELS),
+        )
+        return of_clouds + of_folders + unread_label_sets(labelled)
 
     def scene(self, index: int) -> str:
         key = self._keys[index]
@@ -175,29 +178,21 @@ class KittiDataset:
         parts = {self._part("image", camera): camera for camera in self._cameras}
         return image_cameras(parts, there, rows)
 
-    def _read_mask_labels(self) -> LabelSet:
-        """Return the label set in the folder of the masks, or else the default."""
-        default = load_label_set(MASK_LABELS)
-        masks = self._folder / CameraFiles.of(REFERENCE).masks
+    def _read_label_sets(self) -> tuple[LabelSet, LabelSet]:
+        """Return the label sets of boxes and masks."""
+        boxes = read_label_set(self._box_folder, self._folder, BOX_LABELS, "boxes")
+        masks = self._mask_folder
         # Without masks, the label set is that of the points.
-        own_labels = (masks if masks.is_dir() else self._folder / FOLDER) / _LABELS
-        if not own_labels.is_file() or load_label_set(own_labels).classes == default.classes:
-            return default
-        # Name the set after the data set: its file has the same name in all data sets.
-        root = self._folder.resolve()
-        root = root.parent if root.name == "training" else root
-        return replace(load_label_set(own_labels), name=f"{root.name}_labels")
+        labelled = masks if masks.is_dir() else self._folder / FOLDER
+        return boxes, read_label_set(labelled, self._folder, MASK_LABELS, "labels")
 
-    def _notes_of_labels(self) -> tuple[str, ...]:
-        """Return notes about files beside the masks that may be label sets but are not read."""
-        masks = self._folder / CameraFiles.of(REFERENCE).masks
-        others = [file for file in sorted(masks.glob("[!.]*.y*ml")) if file.name != _LABELS]
-        if not others or (masks / _LABELS).is_file():
-            return ()
-        return (
-            f"{others[0]} is not read, and the masks are taken for those of {MASK_LABELS}; if it "
-            f"has the classes of the masks, rename it to {_LABELS}",
-        )
+    @property
+    def _box_folder(self) -> Path:
+        return sensor_folder(self._folder, "label_2")
+
+    @property
+    def _mask_folder(self) -> Path:
+        return self._folder / CameraFiles.of(REFERENCE).masks
 
     def _expected_files(self) -> dict[str, FilesByFrame]:
         """Return the files of each part that frames should have, by the name of the part."""
@@ -209,9 +204,8 @@ class KittiDataset:
             clouds = sensor_folder(self._folder, _cloud_folder(lidar))
             files[self._part("lidar", lidar)] = FilesByFrame(clouds, (".bin",))
         files["calib"] = FilesByFrame(self._folder / "calib", (".txt",))
-        labels = sensor_folder(self._folder, "label_2")
-        if labels.is_dir():
-            files["boxes"] = FilesByFrame(labels, (".txt",))
+        if self._box_folder.is_dir():
+            files["boxes"] = FilesByFrame(self._box_folder, (".txt",))
         for camera in self._cameras:
             folder = self._folder / CameraFiles.of(camera).masks
             if folder.is_dir():
@@ -325,7 +319,9 @@ class KittiDataset:
         """Return the ground truth of a frame with its boxes added."""
         rectified_from_lidar = kitti_rectified_from_lidar(rows, there["calib"])
         ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
-        boxes, dont_care = read_labels(there["boxes"], ego_from_rectified, self._motions.get(key))
+        boxes, dont_care = read_labels(
+            there["boxes"], ego_from_rectified, self.box_labels, self._motions.get(key)
+        )
         areas = {}
         if REFERENCE in self._cameras:
             names = sensor_names(self._cameras, CAMERA)
@@ -364,8 +360,8 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
             f"got {mask.shape[1]} x {mask.shape[0]}"
         )
     remedy = (
-        f"correct the masks, or define their classes in {path.parent / _LABELS} "
-        "(docs/extending.md#a-data-set)"
+        f"correct the masks, or define their classes in {path.parent / LABEL_SET_FILE} "
+        "(docs/training.md#classes-of-your-own)"
     )
     check_classes(mask, labels, path, remedy)
     return mask

@@ -11,12 +11,10 @@ from bev_semseg_ros.data.files import box_size, numbers, read_text
 from bev_semseg_ros.data.kitti.motion import Motion, read_motions
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply
-from bev_semseg_ros.labels import load_label_set
+from bev_semseg_ros.labels import LabelSet
 
 MASK_LABELS, BOX_LABELS = "driving_13", "kitti_boxes"
 DONT_CARE = "DontCare"  # an area of the image, not an object
-# Class names of the tracking set -> those of the object set.
-_ALIASES = {"Person": "Person_sitting"}
 
 
 class Objects:
@@ -25,11 +23,12 @@ class Objects:
     Args:
         ego_from_rectified: (4, 4) transform from the frame of the labels, the rectified frame of
             camera 0, to the ego frame.
+        classes: Label set of the objects.
     """
 
-    def __init__(self, ego_from_rectified: np.ndarray) -> None:
+    def __init__(self, ego_from_rectified: np.ndarray, classes: LabelSet) -> None:
         self._ego_from_rectified = ego_from_rectified
-        self._classes = load_label_set(BOX_LABELS)
+        self._classes = classes
         self._rows: list[tuple[np.ndarray, np.ndarray, float, int]] = []
         self._motions: list[Motion] = []
         self._areas: list[np.ndarray] = []
@@ -52,7 +51,7 @@ class Objects:
             self._areas.append(values[3:7])
             return
         try:
-            label = self._classes.index(_ALIASES.get(fields[0], fields[0]))
+            label = self._classes.index(fields[0])
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         height, width, length, x, y, z, rotation_y = values[7:]
@@ -64,7 +63,7 @@ class Objects:
         self._motions.append(motion or Motion())
 
     def boxes(self) -> Boxes:
-        """Return the boxes in the ego frame, with labels of the set "kitti_boxes"."""
+        """Return the boxes in the ego frame."""
         centers, sizes, yaws, labels = zip(*self._rows, strict=True) if self._rows else [()] * 4
         return Boxes(
             np.array(centers),
@@ -85,7 +84,10 @@ class Objects:
 
 
 def read_labels(
-    path: Path, ego_from_rectified: np.ndarray, motion_path: Path | None = None
+    path: Path,
+    ego_from_rectified: np.ndarray,
+    classes: LabelSet,
+    motion_path: Path | None = None,
 ) -> tuple[Boxes, np.ndarray]:
     """Read a label file of object detection.
 
@@ -93,6 +95,7 @@ def read_labels(
         path: The file.
         ego_from_rectified: (4, 4) transform from the frame of the labels, the rectified frame of
             camera 0, to the ego frame.
+        classes: Label set of the objects.
         motion_path: File with the ids and velocities of the boxes; None if there is none.
 
     Returns:
@@ -102,7 +105,7 @@ def read_labels(
         ValueError: A file is damaged; the message says where.
     """
     motions = {} if motion_path is None else read_motions(motion_path)
-    objects = Objects(ego_from_rectified)
+    objects = Objects(ego_from_rectified, classes)
     for index, line in enumerate(read_text(path).splitlines(), 1):
         if fields := line.split():
             is_area = fields[0] == DONT_CARE

@@ -34,6 +34,8 @@ from bev_semseg_ros.frame import (
 from bev_semseg_ros.geometry import invert
 from bev_semseg_ros.labels import load_label_set
 
+# Class names of this layout -> those of the object layout.
+_CLASS_NAMES = {"Person": "Person_sitting"}
 _CAMERAS = (REFERENCE, "image_03")  # left and right colour camera: names of folders and cameras
 _CLOUDS, _LABELS, _CALIBRATION = "velodyne", "label_02", "calib"
 _FIELDS = (
@@ -73,6 +75,7 @@ class Drive:
             return {}
         rectified_from_lidar = kitti_rectified_from_lidar(self.rows, self.calibration)
         ego_from_rectified = KITTI_EGO_FROM_LIDAR @ invert(rectified_from_lidar)
+        classes = load_label_set(BOX_LABELS)
         found: dict[int, Objects] = {}
         for index, line in enumerate(read_text(self.labels).splitlines(), 1):
             where = f"{self.labels}, line {index}"
@@ -85,8 +88,9 @@ class Drive:
                     f"{len(fields)}"
                 )
             frame, number = (int(value) for value in numbers(fields[:2], (2,), where))
-            objects = found.setdefault(frame, Objects(ego_from_rectified))
-            objects.add(fields[2:], where, Motion(number))
+            objects = found.setdefault(frame, Objects(ego_from_rectified, classes))
+            kind = _CLASS_NAMES.get(fields[2], fields[2])
+            objects.add([kind, *fields[3:]], where, Motion(number))
         return {frame: (each.boxes(), each.dont_care()) for frame, each in found.items()}
 
     def annotation(self, number: int, camera: str | None) -> Annotation:

@@ -217,13 +217,55 @@ def test_masks_may_have_classes_of_their_own(tmp_path):
     assert (group_mask == groups.index("other")).all()
 
 
-def test_a_label_set_file_with_a_wrong_name_is_noted_with_the_remedy(tmp_path):
+OWN_BOXES = """
+classes:
+  Bus: {color: [255, 140, 0]}
+  Person: {color: [230, 30, 90]}
+  Cone: {color: [0, 0, 0]}
+coarser:
+  boxes_4: {truck: [Bus], pedestrian: [Person], none: [Cone]}
+"""
+
+
+def test_boxes_may_have_classes_of_their_own(tmp_path):
+    lines = "".join(map(label_line, ("Person", "Bus", "Cone")))
+    tiny_data.write_kitti_frame(tmp_path, "000000", lines)
+    (tmp_path / "training" / "label_2" / "labels.yaml").write_text(OWN_BOXES)
+    dataset = KittiDataset(tmp_path)
+    frame, annotation = dataset[0]
+    assert len(dataset) == 1 and frame.missing == () and dataset.notes == ()
+    assert dataset.box_labels == annotation.box_labels
+    assert annotation.box_labels.classes == ("Bus", "Person", "Cone")
+    assert annotation.boxes.labels.tolist() == [1, 0, 2]
+    usual = load_label_set("boxes_4")
+    annotation = annotation.with_labels(box_labels=usual)
+    names = [usual.classes[label] for label in annotation.boxes.labels]
+    assert names == ["pedestrian", "truck"]
+
+
+def test_the_name_person_which_only_the_tracking_layout_has_is_not_taken_for_a_sitting_person(
+    tmp_path,
+):
+    tiny_data.write_kitti_frame(tmp_path, "000000", label_line("Person"))
+    with pytest.raises(ValueError, match=r"000000\.txt, line 1: unknown class 'Person'"):
+        KittiDataset(tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("semantic", "the masks are taken for those of driving_13"),
+        ("label_2", "the boxes are taken for those of kitti_boxes"),
+    ],
+)
+def test_a_label_set_file_with_a_wrong_name_is_noted_with_the_remedy(tmp_path, folder, expected):
     tiny_data.write_kitti_drive(tmp_path, 1)
+    tiny_data.write_kitti_frame(tmp_path, "000000", label_line("Car"))
     assert KittiDataset(tmp_path).notes == ()
-    own = tmp_path / "training" / "semantic" / "labels.yml"
+    own = tmp_path / "training" / folder / "labels.yml"
     own.write_text(OWN_LABELS)
     (note,) = KittiDataset(tmp_path).notes
-    assert str(own) in note and "taken for those of driving_13" in note
+    assert str(own) in note and expected in note
     assert "rename it to labels.yaml" in note
     own.rename(own.with_suffix(".yaml"))
     assert KittiDataset(tmp_path).notes == ()
