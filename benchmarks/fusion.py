@@ -153,7 +153,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     prepare_output_file(args.json, "fusion.json")
-    predictor, dataset = Predictor.load(args.checkpoint), open_dataset(args.data)
+    # In float32, the figures depend little on the processor.
+    predictor = Predictor.load(args.checkpoint, precision="fp32")
+    dataset = open_dataset(args.data)
     if "detection" not in predictor.label_sets:
         raise SystemExit(f"{args.checkpoint}: its network finds no boxes; give another checkpoint")
     labels, grid = predictor.label_sets["detection"], predictor.config.grid

@@ -93,7 +93,8 @@ def main() -> None:
 
 def _load(checkpoint: str) -> Predictor:
     """Load a network that predicts boxes and masks."""
-    predictor = Predictor.load(checkpoint)
+    # In float32, the figures depend little on the processor.
+    predictor = Predictor.load(checkpoint, precision="fp32")
     if missing := {"detection", "segmentation"} - predictor.label_sets.keys():
         raise SystemExit(
             f"{checkpoint}: its network lacks the task {' and '.join(sorted(missing))}; score it "
