@@ -13,7 +13,7 @@ from bev_semseg_ros.data.dataset import open_dataset
     [
         (
             ["samples/CAM_FRONT", "v1.0-mini"],
-            "nuScenes: convert it .*export_kitti.py.*label_2/labels\.yaml",
+            r"nuScenes: convert it .*export_kitti.py.*label_2/labels\.yaml",
         ),
         (["sequences/00/velodyne", "sequences/00/labels"], "SemanticKITTI: its class numbers"),
         (["sequences/00/image_2"], "KITTI odometry: it has no labels"),
