@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from std_msgs.msg import Header
 
-from bev_semseg_ros.frame import CameraImage, EgoMotion, Frame, LidarScan
+from bev_semseg_ros.frame import CameraImage, EgoMotion, Frame
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.diagnostics import NOT_SEARCHED
@@ -21,6 +21,7 @@ from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.drift_check import DriftCheck
 from bev_semseg_ros.ros.input.ego_motion import MotionSource, UnknownMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics, Poses
+from bev_semseg_ros.ros.input.frame_input import FrameInput
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue, Work
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
 from bev_semseg_ros.ros.input.transforms import MissingTransform
@@ -78,12 +79,9 @@ class Pipeline:
         self._queue, self._publishers, self._health = queue, publishers, health
         self._parameters, self._is_running = parameters, is_running
         self._sensors = parameters().sensors
-        self._cameras = cameras or {
-            sensor.name: CameraInput(sensor) for sensor in self._sensors.cameras
-        }
         frames = frame_ids or {}
-        self._lidars = {
-            sensor.name: LidarInput(
+        lidars = {
+            sensor: LidarInput(
                 sensor,
                 health,
                 predictor.point_attributes,
@@ -94,6 +92,13 @@ class Pipeline:
             )
             for sensor in self._sensors.lidars
         }
+        decoders = cameras or {sensor.name: CameraInput(sensor) for sensor in self._sensors.cameras}
+        self._frame_input = FrameInput(
+            lidars,
+            {sensor: decoders[sensor.name] for sensor in self._sensors.cameras},
+            health,
+            self._require_warm,
+        )
         self._cloud_frame = extrinsics.lidar_frame  # of the last cloud of the reference lidar
         self._drift_check = DriftCheck(predictor.info, self._sensors)
         self._preparation: threading.Thread | None = None
@@ -156,7 +161,7 @@ class Pipeline:
 
         # Prepared here and not by the predictor, because the overlay also needs the prepared image.
         sample = prepare(frame, self._predictor.config, self._predictor.whole_clouds)
-        reference = self._lidars[self._sensors.lidars[0].name]
+        reference = self._frame_input.lidars[self._sensors.lidars[0].name]
         for finding in self._drift_check.check(
             frame,
             sample.within(self._predictor.config.grid),
@@ -256,35 +261,13 @@ class Pipeline:
 
         The frame is None if no message is usable.
         """
-        lidars: dict[str, LidarScan] = {}
-        cameras: dict[str, CameraImage] = {}
-        stamps: list[int] = []
-        start = 0  # the corrected stamp of the first sensor, which is the frame's time
-        causes: list[str] = []
-        for sensor in (*self._sensors.lidars, *self._sensors.cameras):
-            if sensor.stream not in match.parts:
-                continue
-            message, info = match.parts[sensor.stream]
-            stamp = stamp_ns(message.header.stamp)
-            time = stamp + round(1e9 * parameters.of(sensor, f"{sensor.kind}_offset"))
-            seconds = (time - start) / 1e9 if stamps else 0.0
-            try:
-                if sensor.kind == "points":
-                    scan = self._decode_cloud(sensor, message, poses, parameters, seconds)
-                    lidars[sensor.name] = scan
-                else:
-                    image = self._decode_image(sensor, message, info, poses)
-                    cameras[sensor.name] = replace(image, seconds=seconds)
-                start = start if stamps else time
-                stamps.append(stamp)
-            except UnusableInput as error:
-                self._health.warn(f"{sensor.prefix}{error.cause}", str(error))
-                causes.append(f"{sensor.prefix}{error.cause}")
-        if not stamps:
-            return None, causes
-        causes += [f"no_{stream}" for stream in match.missing]
-        motion = self._look_up_motion(start, poses, causes) if lidars else None
-        return Frame(stamps[0], lidars, cameras, motion=motion), causes
+        decoded = self._frame_input.decode(
+            match, poses.ego_from_lidar, poses.camera_from_ego, parameters
+        )
+        frame, causes = decoded.frame, decoded.causes
+        if frame is not None and frame.lidars:
+            frame = replace(frame, motion=self._look_up_motion(decoded.time, poses, causes))
+        return frame, causes
 
     def _look_up_motion(self, time: int, poses: Poses, causes: list[str]) -> EgoMotion | None:
         """Return the vehicle's motion. If it should be known but is not, append the cause."""
@@ -297,24 +280,8 @@ class Pipeline:
             causes.append("no_ego_motion")
             return None
 
-    def _decode_cloud(
-        self,
-        sensor: Sensor,
-        message: Any,
-        poses: Poses,
-        parameters: Parameters,
-        seconds: float,
-    ) -> LidarScan:
-        pose = poses.ego_from_lidar.get(sensor.name)
-        if pose is None:
-            raise UnusableInput("no_transform", f"the pose of {sensor.name} is unknown")
-        return self._lidars[sensor.name].decode(message, pose, parameters, seconds)
-
-    def _decode_image(self, sensor: Sensor, message: Any, info: Any, poses: Poses) -> CameraImage:
-        pose = poses.camera_from_ego.get(sensor.name)
-        if pose is None:
-            raise UnusableInput("no_transform", f"the pose of {sensor.name} is unknown")
-        seen = self._cameras[sensor.name].decode(message, info, pose)
+    def _require_warm(self, seen: CameraImage) -> None:
+        """Raise UnusableInput if the network is not ready for the size of an image yet."""
         if not self._predictor.is_warm(seen.camera.size):
             self._prepare(seen.camera.size)
             width, height = seen.camera.size
@@ -323,7 +290,6 @@ class Pipeline:
                 f"images of {width} x {height} pixels are new: left out until the network is ready "
                 "for them",
             )
-        return seen
 
     def _prepare(self, size: tuple[int, int]) -> None:
         """Compile the network for images of `size` in a separate thread, one size at a time.
