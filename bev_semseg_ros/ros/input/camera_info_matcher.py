@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 WAIT_NS = 1_000_000_000  # longest wait of an image for its camera_info
 
@@ -29,6 +32,7 @@ class CameraInfoMatcher:
         health: Health,
         needs_camera_info: bool,
         stream: str = "image",
+        clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Start without a camera_info.
 
@@ -37,20 +41,22 @@ class CameraInfoMatcher:
             health: Counts images that are not passed on.
             needs_camera_info: Whether images need a camera_info.
             stream: The stream of the images.
+            clock: Returns the time, nanoseconds; it never jumps.
         """
         self._stamp_filter, self._health = stamp_filter, health
         self._needs_camera_info, self._stream = needs_camera_info, stream
+        self._clock = clock
         self._no_camera_info = f"{stream.removesuffix('image')}no_camera_info"
         self._camera_info: Any = None
         self._stamps_are_equal = False  # of the last image and its camera_info
         self._waiting_image: Any = None
-        self._waiting_since = 0  # time.monotonic_ns()
+        self._waiting_since = 0  # by the clock
 
     def take_image(self, message: Any) -> None:
         """Take a sensor_msgs/Image or CompressedImage."""
         self._offer_waiting_image()
         if self._needs_camera_info and self._must_wait(message):
-            self._waiting_image, self._waiting_since = message, time.monotonic_ns()
+            self._waiting_image, self._waiting_since = message, self._clock()
         else:
             self._offer_image(message)
 
@@ -60,7 +66,7 @@ class CameraInfoMatcher:
         self._offer_waiting_image()
 
     def expire(self, now: int) -> None:
-        """Pass on an image that has waited for WAIT_NS at `now` (`time.monotonic_ns()`)."""
+        """Pass on an image that has waited for WAIT_NS at `now`, by the clock."""
         if now - self._waiting_since >= WAIT_NS:
             self._offer_waiting_image()
 
@@ -91,3 +97,29 @@ class CameraInfoMatcher:
         info = self._camera_info
         self._stamps_are_equal = info is not None and info.header.stamp == message.header.stamp
         self._stamp_filter.offer(self._stream, message, info)
+
+
+def open_matchers(
+    sensors: Iterable[Sensor],
+    parameters: Parameters,
+    stamp_filter: StampFilter,
+    health: Health,
+    clock: Callable[[], int] = time.monotonic_ns,
+) -> dict[str, CameraInfoMatcher]:
+    """Return a matcher for each camera, by its name.
+
+    Args:
+        sensors: The sensors in use.
+        parameters: The node's parameters.
+        stamp_filter: See `CameraInfoMatcher`.
+        health: See `CameraInfoMatcher`.
+        clock: See `CameraInfoMatcher`.
+    """
+    needs_camera_info = parameters.intrinsics == "camera_info"
+    return {
+        sensor.name: CameraInfoMatcher(
+            stamp_filter, health, needs_camera_info, sensor.stream, clock
+        )
+        for sensor in sensors
+        if sensor.kind == "image"
+    }

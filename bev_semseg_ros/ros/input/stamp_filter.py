@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.health.health import Health
-from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
+from bev_semseg_ros.ros.parameters.parameters import Parameters
+from bev_semseg_ros.ros.parameters.sensors import Sensor
 
 AHEAD_NS = 1_000_000_000  # stamps further ahead of the node's clock cause a warning
 NOUNS = {"points": "clouds", "image": "images"}
+
+
+class MessageQueue(Protocol):
+    """Takes the messages of all streams, such as `LatestPairQueue`."""
+
+    def offer(self, stream: str, stamp: int, message: Any) -> None:
+        """Add a message with its stamp for matching, nanoseconds."""
+        ...
 
 
 class StampFilter:
@@ -21,7 +30,7 @@ class StampFilter:
     Not thread-safe: use it only in the executor's thread.
     """
 
-    def __init__(self, queue: LatestPairQueue, health: Health, clock: Callable[[], int]) -> None:
+    def __init__(self, queue: MessageQueue, health: Health, clock: Callable[[], int]) -> None:
         """Start without offsets.
 
         Args:
@@ -75,6 +84,11 @@ class StampFilter:
                 )
             self._health.warn(f"future_{stream}", f"{_noun(stream)} {text}")
         self._is_ahead[stream] = is_ahead
+
+
+def stamp_offsets(sensors: Iterable[Sensor], parameters: Parameters) -> dict[str, float]:
+    """Return the offsets that the parameters set for the streams of the sensors, seconds."""
+    return {sensor.stream: parameters.of(sensor, f"{sensor.kind}_offset") for sensor in sensors}
 
 
 def _noun(stream: str) -> str:

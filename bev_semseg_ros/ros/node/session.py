@@ -16,12 +16,12 @@ from bev_semseg_ros.ros.convert.camera_info import shows_rectified
 from bev_semseg_ros.ros.health.explanations import own_error
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.health.reporter import Reporter
-from bev_semseg_ros.ros.input.camera_info_matcher import CameraInfoMatcher
+from bev_semseg_ros.ros.input.camera_info_matcher import open_matchers
 from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.ego_motion import MotionSource, OdometryMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.input.stamp_filter import StampFilter
+from bev_semseg_ros.ros.input.stamp_filter import StampFilter, stamp_offsets
 from bev_semseg_ros.ros.input.subscriptions import (
     SILENCE,
     Subscription,
@@ -98,13 +98,7 @@ class Session:
         self._queue = LatestPairQueue(Synchronizer(0, 0, streams=streams), health)
         clock = node.get_clock()
         self._stamp_filter = StampFilter(self._queue, health, lambda: clock.now().nanoseconds)
-        self._matchers = {
-            sensor.name: CameraInfoMatcher(
-                self._stamp_filter, health, values.intrinsics == "camera_info", sensor.stream
-            )
-            for sensor in self._sensors
-            if sensor.kind == "image"
-        }
+        self._matchers = open_matchers(self._sensors, values, self._stamp_filter, health)
         calibration = configuration.calibration
         pipeline = Pipeline(
             configuration.predictor,
@@ -153,11 +147,7 @@ class Session:
     def tune(self, parameters: Parameters) -> None:
         """Apply the current values of the live parameters."""
         self._queue.tune(parameters.slop, parameters.max_wait, parameters.unmatched == "process")
-        offsets = {
-            sensor.stream: parameters.of(sensor, f"{sensor.kind}_offset")
-            for sensor in self._sensors
-        }
-        self._stamp_filter.tune(offsets)
+        self._stamp_filter.tune(stamp_offsets(self._sensors, parameters))
         self._configuration.publishers.publish_label_info(parameters)
 
     def close(self) -> None:
