@@ -140,6 +140,22 @@ def invert(matrix: np.ndarray) -> np.ndarray:
     return transform(rotation, -rotation @ matrix[:3, 3])
 
 
+def have_return(points: np.ndarray) -> np.ndarray:
+    """Find the points that a lidar measured.
+
+    Drivers write NaN, infinite numbers or zeros for a shot without a return.
+
+    Args:
+        points: (N, >= 3) points in the frame of the cloud.
+
+    Returns:
+        (N,) bool.
+    """
+    x, y, z = points[:, 0], points[:, 1], points[:, 2]
+    is_finite = np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
+    return is_finite & ((x != 0) | (y != 0) | (z != 0))
+
+
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Transform points.
 

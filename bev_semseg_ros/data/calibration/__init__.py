@@ -19,6 +19,7 @@ from bev_semseg_ros.data.calibration.calibration import (
 from bev_semseg_ros.data.calibration.distortion import read_distortion
 from bev_semseg_ros.data.calibration.kitti_format import (
     KITTI_EGO_FROM_LIDAR,
+    KITTI_SENSOR_ROW,
     kitti_camera_row,
     kitti_lidar_from_lidar,
     kitti_lidar_row,
@@ -27,6 +28,7 @@ from bev_semseg_ros.data.calibration.kitti_format import (
     kitti_raw_calibration,
     kitti_raw_lidar_from_imu,
     kitti_rectified_from_lidar,
+    kitti_velodyne_from_sensor,
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.calibration.load import load_calibration
@@ -39,6 +41,7 @@ from bev_semseg_ros.data.calibration.yaml_format import (
 __all__ = [
     "A2D2_GROUND_Z",
     "KITTI_EGO_FROM_LIDAR",
+    "KITTI_SENSOR_ROW",
     "SENSOR_NAME",
     "SENSOR_NAME_RULE",
     "YAML_NAME",
@@ -58,6 +61,7 @@ __all__ = [
     "kitti_raw_calibration",
     "kitti_raw_lidar_from_imu",
     "kitti_rectified_from_lidar",
+    "kitti_velodyne_from_sensor",
     "load_calibration",
     "read_beams",
     "read_distortion",

@@ -25,6 +25,10 @@ KITTI_IMAGE_SIZES = {
 }
 
 
+# Row with the pose of the first lidar in the frame of its points, which are level and have the
+# ground at z = -1.73. `bev-semseg extract` writes it if the lidar is mounted differently.
+KITTI_SENSOR_ROW = "Tr_sensor_to_velo"
+
 # Names of rows in the tracking set -> those in the object set.
 _ALIASES = {"R_rect": "R0_rect", "Tr_velo_cam": "Tr_velo_to_cam", "Tr_imu_velo": "Tr_imu_to_velo"}
 
@@ -89,6 +93,23 @@ def kitti_lidar_from_lidar(rows: dict[str, np.ndarray], name: str, path: Path) -
         ValueError: The row is missing or damaged.
     """
     return _pose(rows, kitti_lidar_row(name), path)
+
+
+def kitti_velodyne_from_sensor(rows: dict[str, np.ndarray], path: Path) -> np.ndarray:
+    """Read where the Velodyne's points were measured, if its frame is not that of the sensor.
+
+    Args:
+        rows: Rows of an object calib file.
+        path: That file, for errors.
+
+    Returns:
+        (4, 4) transform from the frame of the sensor to that of the Velodyne; the identity if there
+        is no row KITTI_SENSOR_ROW.
+
+    Raises:
+        ValueError: The row is damaged.
+    """
+    return _pose(rows, KITTI_SENSOR_ROW, path) if KITTI_SENSOR_ROW in rows else np.eye(4)
 
 
 def kitti_lidar_row(name: str) -> str:

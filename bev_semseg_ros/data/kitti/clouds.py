@@ -1,4 +1,4 @@
-"""Reads clouds in KITTI's binary format and in variants of it.
+"""Reads clouds in KITTI's binary format and in variants of it, and writes them.
 
 KITTI has four float32 per point: x, y, z and an intensity from 0 to 1. Converters write three or
 five numbers, float64, or intensities up to 255, and no file says which. The format is found from
@@ -16,6 +16,7 @@ import numpy as np
 
 from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, WORD_SCALE, full_scale
 from bev_semseg_ros.input_check.statistics import highest_intensity
+from bev_semseg_ros.path_kind import write_file
 
 SAMPLES = 5  # number of files in a folder that are read to find its format
 SAMPLE_POINTS = 20_000  # number of points that are read from each of them
@@ -162,6 +163,19 @@ class CloudFolder:
         if self.format.has_ring:
             attributes["ring"] = numbers[:, 4].astype(np.uint16)
         return points, attributes
+
+
+def write_cloud(path: Path, points: np.ndarray) -> None:
+    """Write a cloud in KITTI's own format.
+
+    Args:
+        path: The file.
+        points: (N, 4) x, y, z in metres and intensity 0..1.
+
+    Raises:
+        OSError: The file cannot be written; the message names it.
+    """
+    write_file(path, points.astype("<f4").tobytes())
 
 
 def find_format(files: Sequence[Path]) -> CloudFormat:

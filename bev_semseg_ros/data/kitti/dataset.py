@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +12,12 @@ from bev_semseg_ros.data import bev_files
 from bev_semseg_ros.data.bev_files import BevGrid
 from bev_semseg_ros.data.calibration import (
     KITTI_EGO_FROM_LIDAR,
+    KITTI_SENSOR_ROW,
     kitti_lidar_from_lidar,
     kitti_lidar_row,
     kitti_object_camera,
     kitti_rectified_from_lidar,
+    kitti_velodyne_from_sensor,
     read_kitti_matrices,
 )
 from bev_semseg_ros.data.files import (
@@ -24,17 +25,18 @@ from bev_semseg_ros.data.files import (
     check_classes,
     read_gray,
     read_image,
-    read_text,
 )
-from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, frame_key, in_order
+from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS, FilesByFrame, in_order
 from bev_semseg_ros.data.kitti.cameras import REFERENCE, CameraFiles, camera_names, image_cameras
 from bev_semseg_ros.data.kitti.clouds import CloudFolder
 from bev_semseg_ros.data.kitti.folders import (
     LIDAR_FOLDER,
+    cloud_folder,
     refuse_others,
     sensor_folder,
     training_folder,
 )
+from bev_semseg_ros.data.kitti.frame_table import TABLE, read_table
 from bev_semseg_ros.data.kitti.label_sets import LABEL_SET_FILE, read_label_set, unread_label_sets
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, MASK_LABELS, read_labels
 from bev_semseg_ros.data.kitti.point_labels import (
@@ -55,10 +57,9 @@ from bev_semseg_ros.frame import (
     Frame,
     LidarScan,
 )
-from bev_semseg_ros.geometry import invert
+from bev_semseg_ros.geometry import apply, invert
 from bev_semseg_ros.labels import LabelSet
 
-_TABLE = "frames.csv"
 _MOTION = "motion"
 
 
@@ -201,7 +202,7 @@ class KittiDataset:
             images = sensor_folder(self._folder, CameraFiles.of(camera).images)
             files[self._part("image", camera)] = FilesByFrame(images, IMAGE_ENDINGS)
         for lidar in self._lidars:
-            clouds = sensor_folder(self._folder, _cloud_folder(lidar))
+            clouds = sensor_folder(self._folder, cloud_folder(lidar))
             files[self._part("lidar", lidar)] = FilesByFrame(clouds, (".bin",))
         files["calib"] = FilesByFrame(self._folder / "calib", (".txt",))
         if self._box_folder.is_dir():
@@ -212,7 +213,7 @@ class KittiDataset:
                 # Include JPEGs: they are not allowed, and reading one raises an error that says so.
                 files[self._part("mask", camera)] = FilesByFrame(folder, IMAGE_ENDINGS)
         for lidar in self._lidars:
-            known = point_label_files(self._folder, _cloud_folder(lidar))
+            known = point_label_files(self._folder, cloud_folder(lidar))
             if known is not None:
                 check_point_labels(self._folder, self.mask_labels)
                 files[self._part(PART, lidar)] = known
@@ -258,6 +259,10 @@ class KittiDataset:
                 pose = pose @ kitti_lidar_from_lidar(rows, lidar, there["calib"])
             file = there.get(self._part("lidar", lidar))
             points, attributes = (None, {}) if file is None else self._clouds[lidar].read(file)
+            if lidar == LIDAR_FOLDER and rows is not None and KITTI_SENSOR_ROW in rows:
+                velodyne_from_sensor = kitti_velodyne_from_sensor(rows, there["calib"])
+                pose = pose @ velodyne_from_sensor
+                points = None if points is None else _moved(points, invert(velodyne_from_sensor))
             scans[name] = LidarScan(points, pose, attributes)
         return scans
 
@@ -281,10 +286,10 @@ class KittiDataset:
 
     def _scenes_and_times(self) -> dict[str, tuple[str, int]] | None:
         """Return scene and time (ns) of each frame by key; None if there is no frames.csv."""
-        path = self._folder / _TABLE
+        path = self._folder / TABLE
         if not path.is_file():
             return None
-        table = _read_table(path)
+        table = read_table(path)
         absent = next((key for key in self._keys if key not in table), None)
         if absent is not None:
             raise ValueError(
@@ -329,9 +334,9 @@ class KittiDataset:
         return replace(annotation, boxes=boxes, dont_care=areas)
 
 
-def _cloud_folder(lidar: str) -> str:
-    """Return the name of the folder with the clouds of a lidar."""
-    return LIDAR_FOLDER if lidar == LIDAR_FOLDER else f"{LIDAR_FOLDER}_{lidar}"
+def _moved(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return points (N, 4), transformed by a (4, 4) matrix. Intensities stay."""
+    return np.column_stack([apply(matrix, points[:, :3]), points[:, 3]]).astype(np.float32)
 
 
 def _further_lidars(folder: Path) -> list[str]:
@@ -365,21 +370,3 @@ def _read_mask(path: Path, image: np.ndarray | None, labels: LabelSet) -> np.nda
     )
     check_classes(mask, labels, path, remedy)
     return mask
-
-
-def _read_table(path: Path) -> dict[str, tuple[str, int]]:
-    """Return the scene and the time in nanoseconds of each frame, by the key of the frame."""
-    table = {}
-    reader = csv.DictReader(read_text(path).splitlines())
-    if not {"frame", "scene", "time_ns"} <= set(reader.fieldnames or ()):
-        raise ValueError(
-            f"{path}: expected the columns frame, scene, time_ns, got {reader.fieldnames}"
-        )
-    for row in reader:
-        try:
-            table[frame_key(row["frame"])] = row["scene"], int(row["time_ns"])
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds"
-            ) from None
-    return table

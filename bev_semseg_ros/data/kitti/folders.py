@@ -9,6 +9,11 @@ from bev_semseg_ros.data.frame_files import IMAGE_ENDINGS
 LIDAR_FOLDER = "velodyne"
 
 
+def cloud_folder(lidar: str = LIDAR_FOLDER) -> str:
+    """Return the name of the folder with the clouds of a lidar; default: the first lidar."""
+    return LIDAR_FOLDER if lidar == LIDAR_FOLDER else f"{LIDAR_FOLDER}_{lidar}"
+
+
 def training_folder(path: Path) -> Path | None:
     """Return the folder that contains those of the sensors: "training", or the path itself."""
     return next(

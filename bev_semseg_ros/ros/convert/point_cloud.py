@@ -96,22 +96,6 @@ def decode_cloud(
     return points.reshape(-1, 4)
 
 
-def have_return(points: np.ndarray) -> np.ndarray:
-    """Find the points that a lidar measured.
-
-    Drivers write NaN, infinite numbers or zeros for a shot without a return.
-
-    Args:
-        points: (N, >= 3) points in the frame of the cloud.
-
-    Returns:
-        (N,) bool.
-    """
-    x, y, z = points[:, 0], points[:, 1], points[:, 2]
-    is_finite = np.isfinite(x) & np.isfinite(y) & np.isfinite(z)
-    return is_finite & ((x != 0) | (y != 0) | (z != 0))
-
-
 def find_field(message: Any, name: str) -> Any | None:
     """Return the PointField with a name, or else one whose name differs only in case.
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.frame import same_view
+from bev_semseg_ros.geometry import have_return
 from bev_semseg_ros.ros.convert.camera_info import decode_camera
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
 from bev_semseg_ros.ros.convert.message import stamp_ns
-from bev_semseg_ros.ros.convert.point_cloud import decode_cloud, have_return
+from bev_semseg_ros.ros.convert.point_cloud import decode_cloud
 from bev_semseg_ros.ros.input.vehicle_frame import WORLD_FRAMES, plain_name
 
 SAMPLES = 3  # clouds or images of a candidate that are decoded

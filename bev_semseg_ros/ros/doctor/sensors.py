@@ -11,7 +11,7 @@ import numpy as np
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import Calibration, CameraMount
 from bev_semseg_ros.frame import Camera, same_view
-from bev_semseg_ros.geometry import transform
+from bev_semseg_ros.geometry import have_return, transform
 from bev_semseg_ros.input_check import (
     INTENSITY_SHARE,
     Finding,
@@ -28,7 +28,6 @@ from bev_semseg_ros.ros.convert.point_cloud import (
     POINT_TYPES,
     decode_cloud,
     find_field,
-    have_return,
 )
 from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream, intensity_field

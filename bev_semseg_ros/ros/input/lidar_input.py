@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.frame import LidarScan, units_without_pose
+from bev_semseg_ros.geometry import have_return
 from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import UNIT_FIELDS, decode_point_attributes
-from bev_semseg_ros.ros.convert.point_cloud import find_field, have_return
+from bev_semseg_ros.ros.convert.point_cloud import find_field
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput

@@ -9,8 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from bev_semseg_ros.data import bev_files
-from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, kitti_camera_row
+from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR
+from bev_semseg_ros.data.kitti.calibration_text import (
+    calibration_text,
+    camera_rows,
+    lidar_row,
+    object_rows,
+)
 from bev_semseg_ros.data.kitti.cameras import CameraFiles
+from bev_semseg_ros.data.kitti.clouds import write_cloud
+from bev_semseg_ros.data.kitti.frame_table import TABLE, write_table
 from bev_semseg_ros.data.kitti.point_labels import ENDING, FOLDER, LABELS_FILE, labels_folder
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
@@ -113,16 +121,16 @@ class KittiWriter(Writer):
 
     def finish(self, scenes: list[int]) -> None:
         period = max(MIN_SCENE_PERIOD_NS, self._frames * FRAME_PERIOD_NS)
-        # The table is replaced at once, so that a full disk does not destroy the earlier one.
-        temporary = self._root / "frames.csv.tmp"
-        with open(temporary, "w", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(["frame", "scene", "time_ns"])
-            for scene in scenes:
-                for frame in range(self._frames):
-                    time_ns = scene * period + frame * FRAME_PERIOD_NS
-                    table.writerow([self._frame_name(scene, frame), f"scene_{scene:04d}", time_ns])
-        temporary.replace(self._root / "frames.csv")
+        rows = [
+            (
+                self._frame_name(scene, frame),
+                f"scene_{scene:04d}",
+                scene * period + frame * FRAME_PERIOD_NS,
+            )
+            for scene in scenes
+            for frame in range(self._frames)
+        ]
+        write_table(self._root / TABLE, rows)
 
     @staticmethod
     def _write_points(path: Path, scan: Scan, ego_from_lidar: np.ndarray) -> None:
@@ -131,7 +139,7 @@ class KittiWriter(Writer):
             [apply(invert(ego_from_lidar), scan.positions), scan.intensities[:, None]], 1
         )
         points[:, 3] = np.round(points[:, 3], 2)
-        path.write_bytes(points.astype("<f4").tobytes())
+        write_cloud(path, points)
 
     @staticmethod
     def _write_motion(path: Path, boxes: Boxes) -> None:
@@ -151,38 +159,13 @@ class KittiWriter(Writer):
 
     def _calibration(self) -> str:
         """Return the text of a calibration file, the same for all frames of a scene."""
-        camera = self._rig.reference_camera
-        first = camera.matrix @ np.eye(3, 4)
-        second = camera.matrix @ transform(translation=(self.BASELINE, 0, 0))[:3]
-        others = [] if self._rig.is_merged else self._rig.lidars[1:]
-        rows = {
-            "P0": first,
-            "P1": first,
-            "P2": second,
-            "P3": second,
-            "R0_rect": np.eye(3),
-            "Tr_velo_to_cam": (self._rect_from_ego @ KITTI_EGO_FROM_LIDAR)[:3],
-            "Tr_imu_to_velo": np.eye(4)[:3],
-        }
-        for name in list(self._rig.cameras)[1:]:
-            rows |= self._camera_rows(name)
-        for lidar in others:
-            to_velodyne = invert(KITTI_EGO_FROM_LIDAR) @ lidar.ego_from_lidar
-            rows[f"Tr_{lidar.name}_to_velo"] = to_velodyne[:3]
-        lines = []
-        for name, row in rows.items():
-            numbers = " ".join(f"{value:.12e}" for value in row.ravel())
-            lines.append(f"{name}: {numbers}\n")
-        return "".join(lines)
-
-    def _camera_rows(self, name: str) -> dict[str, np.ndarray]:
-        """Return the rows of the calibration for a camera other than the first one."""
-        camera, row = self._rig.cameras[name], CameraFiles.of(name).projection
-        from_first = camera.camera_from_ego @ invert(self._rect_from_ego)
-        if np.allclose(from_first[:3, :3], np.eye(3), atol=1e-9):
-            return {row: camera.matrix @ from_first[:3]}
-        from_velodyne = camera.camera_from_ego @ KITTI_EGO_FROM_LIDAR
-        return {row: camera.matrix @ np.eye(3, 4), kitti_camera_row(name): from_velodyne[:3]}
+        matrix = self._rig.reference_camera.matrix
+        rows = object_rows(matrix, self._rect_from_ego, self.BASELINE)
+        for name, camera in list(self._rig.cameras.items())[1:]:
+            rows |= camera_rows(name, camera, self._rect_from_ego)
+        for lidar in [] if self._rig.is_merged else self._rig.lidars[1:]:
+            rows |= lidar_row(lidar.name, lidar.ego_from_lidar)
+        return calibration_text(rows)
 
     def _label_lines(self, labels: Labels) -> list[str]:
         """Return one line of a label file for each object."""
