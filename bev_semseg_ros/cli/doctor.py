@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
-from bev_semseg_ros.cli.arguments import absolute_name
-
-# Option -> kind of input whose topics the option names.
-TOPIC_OPTIONS = {"points": "points", "image": "image", "camera-info": "camera_info"}
-MAX_HEIGHT = 10.0  # of a lidar above the ground, metres
+from bev_semseg_ros.cli.sensor_arguments import (
+    TOPIC_OPTIONS,
+    add_sensor_arguments,
+    check_height,
+    sensor_names,
+    topics_by_input,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,12 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=Path, metavar="C", help="the network (default: the shipped one)"
     )
     parser.add_argument(
-        "--calibration",
-        type=Path,
-        metavar="FILE",
-        help="file with the sensor poses (default: calibration.yaml in the bag's folder, else TF)",
-    )
-    parser.add_argument(
         "--extrinsics",
         choices=("calibration", "tf"),
         default="calibration",
@@ -49,39 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--params writes one from TF. tf: the node itself looks up the poses in TF, which needs "
         "tf2_ros (default: calibration)",
     )
-    parser.add_argument(
-        "--base-frame",
-        metavar="FRAME",
-        default="",
-        help="frame of the vehicle in TF (default: base_footprint, base_link, or the frame that "
-        "the lidar is mounted on according to /tf_static)",
-    )
-    parser.add_argument(
-        "--lidar-height",
-        type=float,
-        metavar="METRES",
-        help="height of the first lidar above the ground, if the poses come from TF (default: that "
-        "above base_footprint, or above the lowest points)",
-    )
-    for kind, topic in (("lidar", "/NAME/points"), ("camera", "/NAME/image")):
-        parser.add_argument(
-            f"--{kind}s",
-            nargs="+",
-            metavar="NAME",
-            default=[],
-            help=f"names of the {kind}s, as in the node's parameter {kind}s; their topics are "
-            f"{topic} (default: the names in the calibration, if a topic begins with one of them; "
-            f"otherwise one {kind} without a name)",
-        )
-    for option in TOPIC_OPTIONS:
-        parser.add_argument(
-            f"--{option}",
-            nargs="+",
-            metavar="TOPIC",
-            default=[],
-            help="TOPIC, or NAME=TOPIC for sensors with names (default: the topic that begins with "
-            "the name; without names, the topic whose messages suit best)",
-        )
+    add_sensor_arguments(parser)
     parser.add_argument(
         "--no-speed",
         action="store_true",
@@ -105,26 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings and write the requested files. Return the exit status."""
-    from bev_semseg_ros.data.calibration import load_calibration
     from bev_semseg_ros.path_kind import prepare_output_file, write_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
-    from bev_semseg_ros.ros.doctor.topics import SensorNames, calibration_beside
 
-    height = arguments.lidar_height
-    if height is not None and not 0 < height <= MAX_HEIGHT:
-        raise ValueError(f"--lidar-height {height:g}: expected metres, up to {MAX_HEIGHT:g}")
+    check_height(arguments.lidar_height)
     prepare_output_file(arguments.json, "doctor.json")
     prepare_output_file(arguments.params, "params.yaml")
     bag, asked = bag_and_topics(arguments)
-    file = arguments.calibration
-    if file is None and bag is not None:
-        file = calibration_beside(bag)
-    names = SensorNames(
-        tuple(arguments.lidars),
-        tuple(arguments.cameras),
-        None if file is None else load_calibration(file),
-    )
+    names = sensor_names(arguments, bag)
     if bag is not None:
         from bev_semseg_ros.ros.doctor.bag import read_bag
 
@@ -139,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         checkpoint,
         arguments.calibration,
         arguments.base_frame,
-        height,
+        arguments.lidar_height,
         node_uses_tf=arguments.extrinsics == "tf",
     )
     if arguments.checkpoint is not None:
@@ -178,24 +130,9 @@ def bag_and_topics(arguments: argparse.Namespace) -> tuple[Path | None, dict[str
         values: list[str] = getattr(arguments, kind)
         if bag is None and arguments.live is None and len(values) > 1 and "=" not in values[-1]:
             bag = Path(values.pop())  # argparse mistakes a BAG after `--points TOPIC` for a topic
-        asked |= _topics_by_input(option, kind, values)
+        asked |= topics_by_input(option, kind, values)
     if bag is None and arguments.live is None:
         raise ValueError(
             "expected a BAG or --live SECONDS (BAG must precede --lidars and --cameras)"
         )
     return bag, asked
-
-
-def _topics_by_input(option: str, kind: str, values: Sequence[str]) -> dict[str, str]:
-    """Return input -> topic of the values of an option.
-
-    Raises:
-        ValueError: If a value lacks its topic, or its name although there are several values.
-    """
-    asked = {}
-    for value in values:
-        name, separator, topic = value.rpartition("=")
-        if not topic or (separator and not name) or (not separator and len(values) > 1):
-            raise ValueError(f"--{option} {value}: expected NAME=TOPIC, as in front=/front/image")
-        asked[f"{name}/{kind}" if name else kind] = absolute_name(topic)
-    return asked

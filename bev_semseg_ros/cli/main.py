@@ -20,6 +20,7 @@ COMMANDS = {
     "statistics": "compare data sets on an HTML page: points, objects, sizes, pixels, pictures",
     "visualize": "draw ground truth and predictions as pictures",
     "bag": "write the frames of a data set as a ROS 2 bag",
+    "extract": "write frames of a bag in KITTI's layout, to label and train with them",
     "play": "publish a bag with its recorded timing",
     "doctor": "check a bag or live topics, and say what to do",
     "node": "run the perception node",

@@ -50,6 +50,7 @@ ORDER_IN_ROS = [
     "node",
     "bag",
     "doctor",
+    "extraction",
     "demo",
 ]
 CHOSEN_IN = PACKAGE / "model" / "build.py"

@@ -51,6 +51,16 @@ CAUSES = {
     "callback_error": "an internal error of the node: please report it",
 }
 
+
+def explain_cause(cause: str) -> str:
+    """Return the meaning of a cause, which may name a stream or a sensor, as in front/bad_image."""
+    plain = cause.rpartition("/")[2]
+    if plain in CAUSES:
+        return CAUSES[plain]
+    stems = {name.removesuffix("STREAM"): text for name, text in CAUSES.items()}
+    return next(text for stem, text in stems.items() if cause.startswith(stem))
+
+
 NOT_SEARCHED = "none"  # instead of the number of boxes, if their input is missing
 
 # The keys of ~/timing; CAUSE is one of CAUSES.

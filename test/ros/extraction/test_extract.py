@@ -1,0 +1,350 @@
+"""`bev-semseg extract`: the frames of a bag are those that the node would process."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.bag_changes import (
+    TENTH,
+    Change,
+    clock_jumps_back,
+    cloud,
+    compressed,
+    late,
+    lost_images,
+    scale_intensity,
+    slowly,
+    truncated,
+)
+from support.broken_bag import CALIBRATION, CAMERA, COUNT, Entry, entries, good_bag, on, without
+from support.broken_bag import Drive as LevelDrive
+from support.broken_bag import write as write_entries
+from support.rig_bag import RIG, RigDrive, rig_bag
+
+from bev_semseg_ros.cli.main import main
+from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.dataset import Subset, open_dataset
+from bev_semseg_ros.frame import CAMERA as CAMERA_NAME
+from bev_semseg_ros.frame import LIDAR, Annotation, CameraImage, Frame, LidarScan
+from bev_semseg_ros.geometry import apply, invert, rotation_rpy, transform
+from bev_semseg_ros.preprocessing import prepare
+from bev_semseg_ros.rectification import rectify
+from bev_semseg_ros.ros.bag.writer import STORAGES, Storage, write_bag
+
+pytestmark = pytest.mark.slow
+
+TILTED = transform(rotation_rpy(0.02, 0.3, -0.8), (0.0, 0.0, 2.4))
+DISTORTED = replace(
+    CAMERA, distortion=np.array([-0.2, 0.03, 0, 0, 0]), distortion_model="plumb_bob"
+)
+
+Extract = Callable[..., Subset]
+
+
+class TiltedDrive(LevelDrive):
+    """The drive with a tilted lidar, a camera with distortion, and a different car in each frame.
+
+    The cloud has a point without a return.
+    """
+
+    def __getitem__(self, index: int) -> tuple[Frame, Annotation]:
+        frame, annotation = super().__getitem__(index)
+        level = frame.points.astype(np.float64)
+        level[: 50 * (index + 1), :3] *= 0.5
+        points = apply(invert(TILTED), apply(CALIBRATION.ego_from_lidar, level[:, :3]))
+        points = np.column_stack([points, level[:, 3]]).astype(np.float32)
+        points[7] = 0
+        image = np.random.default_rng(index).integers(0, 255, (29, 96, 3), np.uint8)
+        image = np.kron(image, np.ones((8, 8, 1), np.uint8))
+        lidars = {LIDAR: LidarScan(points, TILTED)}
+        cameras = {CAMERA_NAME: CameraImage(image, DISTORTED)}
+        return replace(frame, lidars=lidars, cameras=cameras), annotation
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory) -> list[Entry]:
+    """Return the messages of a good bag."""
+    return entries(good_bag(tmp_path_factory.mktemp("good") / "bag"))
+
+
+@pytest.fixture
+def extract(tmp_path, capsys) -> Extract:
+    """Return extract(bag, *options), which runs the command and returns the frames.
+
+    Its attribute `said` is the report of the last call.
+    """
+
+    def run(bag: Path, *options: str) -> Subset:
+        status = main(["extract", str(bag), "--out", str(tmp_path / "own"), *options])
+        captured = capsys.readouterr()
+        run.said = captured.out
+        assert status == 0, captured.err
+        return open_dataset(tmp_path / "own", cameras="all")
+
+    return run
+
+
+@pytest.fixture
+def changed(content, tmp_path) -> Callable[..., Path]:
+    """Return changed(*changes), which writes the good bag with changes."""
+
+    def write(*changes: Change, calibration=CALIBRATION, packed: bool = False) -> Path:
+        messages = content
+        for change in changes:
+            messages = change(messages)
+        return write_entries(tmp_path / "drive", messages, calibration, packed)
+
+    return write
+
+
+def frames(dataset) -> list[Frame]:
+    return [dataset[index][0] for index in range(len(dataset))]
+
+
+def counted(said: str, *causes: str) -> int:
+    """Return the sum of the counts that a report has for some causes."""
+    found = re.findall(r"left out: (\d+) (\w+): ", said)
+    return sum(int(count) for count, cause in found if cause in causes)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_frames_equal_those_of_the_data_set_behind_the_bag(
+    storage: Storage, extract, tmp_path
+) -> None:
+    drive = TiltedDrive()
+    write_bag(drive, tmp_path / "drive", storage)
+    found = frames(extract(tmp_path / "drive", "--interval", "0"))
+    assert len(found) == len(drive) == COUNT
+    for index, frame in enumerate(found):
+        expected, _ = drive[index]
+        assert frame.timestamp_ns == expected.timestamp_ns
+        assert frame.scene == "drive" and not frame.missing
+        np.testing.assert_allclose(frame.ego_from_lidar, TILTED, atol=1e-9)
+        measured = np.delete(expected.points, 7, axis=0)
+        np.testing.assert_allclose(frame.points, measured, atol=5e-5)
+        np.testing.assert_array_equal(frame.image, rectify(expected.image, DISTORTED, CAMERA.size))
+        pose = frame.camera.camera_from_ego
+        np.testing.assert_allclose(pose, DISTORTED.camera_from_ego, atol=1e-9)
+        np.testing.assert_allclose(frame.camera.matrix, DISTORTED.rectified_matrix, atol=1e-9)
+        # What matters is the input of the network: the points in the ego frame.
+        own, known = prepare(frame, Config()), prepare(expected, Config())
+        (ahead,) = np.nonzero(np.linalg.norm(known.points[:, :3] - TILTED[:3, 3], axis=1) > 1e-3)
+        np.testing.assert_allclose(own.points, known.points[ahead], atol=1e-4)
+
+
+def test_the_frames_of_several_sensors_equal_those_behind_the_bag(extract, tmp_path) -> None:
+    drive = RigDrive()
+    dataset = extract(rig_bag(tmp_path / "drive"), "--interval", "0")
+    for index, frame in enumerate(frames(dataset)):
+        expected, _ = drive[index]
+        assert list(frame.lidars) == ["velodyne", "bumper"]
+        assert list(frame.cameras) == ["image_02", "image_03"]
+        for scan, mount, known in zip(
+            frame.lidars.values(), RIG.lidars.values(), expected.lidars.values(), strict=True
+        ):
+            np.testing.assert_allclose(scan.ego_from_lidar, mount.ego_from_lidar, atol=1e-9)
+            np.testing.assert_allclose(scan.points, known.points, atol=5e-5)
+        for seen, mount in zip(frame.cameras.values(), RIG.cameras.values(), strict=True):
+            pose = mount.camera.camera_from_ego
+            np.testing.assert_allclose(seen.camera.camera_from_ego, pose, atol=1e-9)
+    assert "/bumper/points -> training/velodyne_bumper" in extract.said
+    assert "/left/image -> training/image_3" in extract.said
+    assert "--cameras all" in extract.said
+
+
+def test_named_sensors_may_be_left_out(extract, tmp_path) -> None:
+    options = ["--lidars", "roof", "--cameras", "left"]
+    (frame, *_) = frames(extract(rig_bag(tmp_path / "drive"), *options))
+    assert list(frame.lidars) == [LIDAR] and list(frame.cameras) == [CAMERA_NAME]
+    pose = RIG.cameras["left"].camera.camera_from_ego
+    np.testing.assert_allclose(frame.camera.camera_from_ego, pose, atol=1e-9)
+
+
+def test_the_poses_are_read_from_tf_without_a_calibration(changed, extract) -> None:
+    (frame, *_) = frames(extract(changed(calibration=None)))
+    np.testing.assert_allclose(frame.ego_from_lidar, CALIBRATION.ego_from_lidar, atol=0.02)
+    np.testing.assert_allclose(frame.camera.camera_from_ego, CAMERA.camera_from_ego, atol=0.02)
+    assert "which the lowest points gave" in extract.said
+
+
+def test_the_height_of_the_lidar_may_be_given(changed, extract) -> None:
+    (frame, *_) = frames(extract(changed(calibration=None), "--lidar-height", "2.1"))
+    assert frame.ego_from_lidar[2, 3] == pytest.approx(2.1)
+    assert "2.10 m above the ground, which --lidar-height gave" in extract.said
+
+
+def test_without_any_pose_nothing_is_written(changed, tmp_path, capsys) -> None:
+    bag = changed(without("/tf_static"), calibration=None)
+    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert "calibration: none: no file was named" in error and "--calibration" in error
+    assert not (tmp_path / "own" / "training").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "times"),
+    [
+        ([], [0, 14, 28, 42]),  # the drive lasts 7 * 0.7 s
+        (["--interval", "1.5"], [0, 21, 42]),
+        (["--interval", "0"], [0, 7, 14, 21, 28, 35, 42, 49]),
+        (["--interval", "0", "--limit", "3"], [0, 7, 14]),
+    ],
+)
+def test_the_interval_and_the_limit_select_frames(options, times, changed, extract) -> None:
+    found = frames(extract(changed(slowly), *options))
+    stamps = [(frame.timestamp_ns - found[0].timestamp_ns) // TENTH for frame in found]
+    assert stamps == times
+
+
+def test_stamps_that_jump_back_do_not_end_the_frames(changed, extract) -> None:
+    def clouds_jump_back(all_: list[Entry]) -> list[Entry]:
+        moved = clock_jumps_back(all_)
+        topics = ("/points", "/camera_info")
+        later = all_[0].time + COUNT // 2 * TENTH
+        return [
+            each.stamped(each.time - 10 * TENTH)
+            if each.topic in topics and each.time >= later
+            else each
+            for each in moved
+        ]
+
+    found = frames(extract(changed(clouds_jump_back), "--interval", "0.2"))
+    stamps = [frame.timestamp_ns // TENTH for frame in found]
+    assert stamps == [10, 12, 4, 6]
+
+
+def test_compressed_messages_and_images_are_read(changed, extract) -> None:
+    (frame, *_) = frames(extract(changed(compressed, packed=True)))
+    assert np.abs(frame.image.astype(int) - 90).max() <= 2  # JPEG
+    assert "/image/compressed -> training/image_2" in extract.said
+
+
+def test_all_frames_have_one_scale_of_the_intensity(changed, extract) -> None:
+    """The first cloud alone would show intensities from 0 to 1."""
+
+    def grow(all_: list[Entry]) -> list[Entry]:
+        first = next(each for each in all_ if each.topic == "/points")
+        scaled = on("/points", lambda each: cloud(each, scale_intensity(250.0)))(all_)
+        dim = cloud(first, scale_intensity(0.9))
+        return [
+            dim if each.time == first.time and each.topic == "/points" else each for each in scaled
+        ]
+
+    found = frames(extract(changed(grow), "--interval", "0"))
+    largest = [float(frame.points[:, 3].max()) for frame in found]
+    np.testing.assert_allclose(largest, [0.9 / 255, *[250 / 255] * (COUNT - 1)], rtol=1e-4)
+
+
+def test_messages_without_a_frame_are_counted_by_cause(changed, extract) -> None:
+    def damage(all_: list[Entry]) -> list[Entry]:
+        clouds = [each for each in all_ if each.topic == "/points"]
+        images = [each for each in all_ if each.topic == "/image"]
+        kept = {
+            id(clouds[1]): truncated(clouds[1]),
+            id(clouds[3]): replace(clouds[3], message=b"x"),
+        }
+        kept[id(images[6])] = images[6].stamped(0)
+        return [kept.get(id(each), each) for each in all_]
+
+    dataset = extract(changed(damage), "--interval", "0")
+    assert len(dataset) == COUNT - 3
+    assert "1 bad_points: the cloud cannot be decoded" in extract.said
+    assert "1 no_stamp_image: the stamp of the message is 0" in extract.said
+    assert "/points: 1 messages are left out: damaged" in extract.said
+    assert counted(extract.said, "no_image", "unmatched_points") == 1
+    assert counted(extract.said, "no_points", "unmatched_image") == 1
+
+
+def test_a_frame_needs_every_sensor(changed, extract) -> None:
+    assert len(extract(changed(lost_images), "--interval", "0")) == COUNT - 4
+    assert counted(extract.said, "no_image", "unmatched_points") == 4
+
+
+def test_images_that_were_recorded_late_are_matched_like_by_the_node(changed, extract) -> None:
+    """The doctor raises max_wait for them."""
+    assert len(extract(changed(late(9 * TENTH)), "--interval", "0")) == COUNT
+
+
+def test_a_bag_without_images_gives_clouds(changed, extract, tmp_path) -> None:
+    bag = changed(without("/image"), without("/camera_info"))
+    found = frames(extract(bag, "--interval", "0"))
+    assert len(found) == COUNT and not (tmp_path / "own" / "training" / "image_2").exists()
+    assert found[0].lidars and not found[0].cameras
+    assert "not used: image" in extract.said
+
+
+def test_if_no_messages_belong_together_the_error_counts_them(changed, tmp_path, capsys) -> None:
+    def hours_apart(each: Entry) -> Entry:
+        return each.stamped(each.time + 10**15)
+
+    bag = changed(on("/image", hours_apart), on("/camera_info", hours_apart))
+    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert f"no frame with all sensors (/points, /image): {COUNT} no_image" in error
+    assert not (tmp_path / "own" / "training").exists()
+
+
+def test_a_folder_with_frames_is_refused_and_left_as_it_is(changed, extract, tmp_path, capsys):
+    bag = changed()
+    extract(bag)
+    label = tmp_path / "own" / "training" / "label_2" / "000000.txt"
+    label.parent.mkdir()
+    label.write_text("precious")
+    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
+    assert "training exists, and may hold labels" in capsys.readouterr().err
+    assert label.read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--interval", "-1"], "--interval -1: expected seconds, 0 or more"),
+        (["--interval", "nan"], "--interval nan: expected seconds"),
+        (["--limit", "0"], "--limit 0: expected at least 1 frame"),
+        (["--lidar-height", "20"], "--lidar-height 20: expected metres"),
+        (["--points", "=x"], "--points =x: expected NAME=TOPIC"),
+    ],
+)
+def test_wrong_values_are_refused_before_any_work(options, said, tmp_path, capsys) -> None:
+    assert main(["extract", "nowhere", "--out", str(tmp_path / "own"), *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_was_written_before_an_interruption_can_be_used(changed, tmp_path, monkeypatch):
+    from bev_semseg_ros.data.kitti.writer import FrameWriter
+
+    def interrupted(self, frame, name):
+        if self.count == 2:
+            raise KeyboardInterrupt
+        write(self, frame, name)
+
+    write = FrameWriter._write_files
+    monkeypatch.setattr(FrameWriter, "_write_files", interrupted)
+    out = tmp_path / "own"
+    assert main(["extract", str(changed()), "--out", str(out), "--interval", "0"]) == 130
+    assert len(frames(open_dataset(out))) == 2
+
+
+def test_the_frames_pass_the_check_of_data_except_for_their_labels(
+    changed, extract, tmp_path, capsys
+):
+    extract(changed(), "--interval", "0")
+    assert main(["check-data", str(tmp_path / "own")]) == 0
+    report = capsys.readouterr().out
+    assert "none of the 8 frames has boxes or a mask" in report
+    assert "0 faults" in report and "missing" not in report
+
+
+def test_no_module_of_ros_is_imported() -> None:
+    code = (
+        "import sys, bev_semseg_ros.ros.extraction.extract; "
+        "assert 'rclpy' not in sys.modules and 'sensor_msgs' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
