@@ -19,9 +19,10 @@ from bev_semseg_ros.data.kitti.calibration_text import (
 from bev_semseg_ros.data.kitti.cameras import CameraFiles
 from bev_semseg_ros.data.kitti.clouds import write_cloud
 from bev_semseg_ros.data.kitti.frame_table import TABLE, write_table
+from bev_semseg_ros.data.kitti.label_text import label_line
 from bev_semseg_ros.data.kitti.point_labels import ENDING, FOLDER, LABELS_FILE, labels_folder
 from bev_semseg_ros.frame import Boxes
-from bev_semseg_ros.geometry import apply, invert, transform, wrap_angle
+from bev_semseg_ros.geometry import apply, invert, transform
 from bev_semseg_ros.sim.bev_labels import EMPTY_MAP, label_bev
 from bev_semseg_ros.sim.rigs.rig import Rig
 from bev_semseg_ros.sim.scene.view import View
@@ -169,26 +170,15 @@ class KittiWriter(Writer):
 
     def _label_lines(self, labels: Labels) -> list[str]:
         """Return one line of a label file for each object."""
-        lines = []
-        # A label rotates a box about the y axis of the camera, which need not be vertical. Seen
-        # from above, the x and the z axis of the camera point along these columns.
-        turned_axes = invert(self._rect_from_ego)[:2, [0, 2]]
-        for index, (size, yaw) in enumerate(
-            zip(labels.boxes.sizes, labels.boxes.yaws, strict=True)
-        ):
-            length, width, height = size
-            center = apply(self._rect_from_ego, labels.boxes.centers[index])
-            x, y, z = center + np.array([0, height / 2, 0])
-            cosine, minus_sine = np.linalg.solve(turned_axes, (np.cos(yaw), np.sin(yaw)))
-            rotation = float(np.arctan2(-minus_sine, cosine))
-            alpha = float(wrap_angle(np.array(rotation - np.arctan2(x, z))))
-            bounds = clip_to_image(labels.bounds[index], self._rig.reference_camera.size)
-            numbers = [alpha, *bounds, height, width, length, x, y, z, rotation]
-            fields = [
-                labels.names[index],
-                f"{labels.truncations[index]:.2f}",
-                str(labels.occlusions[index]),
-                *(f"{number:.4f}" for number in numbers),
-            ]
-            lines.append(" ".join(fields))
-        return lines
+        size = self._rig.reference_camera.size
+        return [
+            label_line(
+                name,
+                labels.boxes[index],
+                self._rect_from_ego,
+                clip_to_image(labels.bounds[index], size),
+                labels.truncations[index],
+                labels.occlusions[index],
+            )
+            for index, name in enumerate(labels.names)
+        ]

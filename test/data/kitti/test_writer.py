@@ -10,6 +10,7 @@ import pytest
 
 from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, read_kitti_matrices
 from bev_semseg_ros.data.dataset import open_dataset
+from bev_semseg_ros.data.kitti.label_text import write_boxes
 from bev_semseg_ros.data.kitti.writer import FrameWriter, lidar_folders
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, invert, rotation_rpy, transform
@@ -174,3 +175,34 @@ def test_only_the_first_lidar_may_have_a_name_of_the_first_lidar(name: str) -> N
     assert lidar_folders([name, "rear"]) == ["velodyne", "velodyne_rear"]
     with pytest.raises(ValueError, match=f"{name!r} stands for the first lidar"):
         lidar_folders(["roof", name])
+
+
+@pytest.mark.parametrize("pose", [TILTED, KITTI_EGO_FROM_LIDAR])
+def test_boxes_that_a_tool_drew_in_the_cloud_are_read_in_the_ego_frame(pose, tmp_path) -> None:
+    written(tmp_path, frame(pose))
+    centers = [[12.0, 3.0, -0.9], [30.0, -8.0, -1.0], [-5.0, 2.0, -0.8]]
+    sizes = [[4.2, 1.8, 1.5], [0.6, 0.7, 1.7], [1.8, 0.6, 1.6]]
+    yaws = [0.3, -2.0, 3.0]
+    names = ["Car", "Pedestrian", "Cyclist"]
+    write_boxes(tmp_path / "training", "000000", names, centers, sizes, yaws)
+    _, annotation = open_dataset(tmp_path)[0]
+    boxes = annotation.boxes
+    assert boxes is not None and annotation.box_labels is not None
+    assert [annotation.box_labels.classes[label] for label in boxes.labels] == names
+    np.testing.assert_allclose(boxes.centers, np.add(centers, [0, 0, 1.73]), atol=1e-3)
+    np.testing.assert_allclose(boxes.sizes, sizes, atol=1e-3)
+    np.testing.assert_allclose(boxes.yaws, yaws, atol=1e-3)
+
+
+def test_a_box_of_an_unknown_class_is_refused(tmp_path) -> None:
+    written(tmp_path, frame())
+    with pytest.raises(ValueError, match="Lorry"):
+        write_boxes(tmp_path / "training", "000000", ["Lorry"], [[9, 0, 0]], [[4, 2, 2]], [0])
+    assert not (tmp_path / "training" / "label_2").exists()
+
+
+def test_a_frame_without_boxes_has_an_empty_label_file(tmp_path) -> None:
+    written(tmp_path, frame())
+    write_boxes(tmp_path / "training", "000000", [], [], [], [])
+    frame_, annotation = open_dataset(tmp_path)[0]
+    assert annotation.boxes is not None and len(annotation.boxes) == 0 and not frame_.missing
