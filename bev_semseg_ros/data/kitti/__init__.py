@@ -20,6 +20,8 @@ Raw drives must be synchronised and rectified (Geiger et al., IJRR 2013).
   other classes and are refused. `labels_NAME` belongs to `velodyne_NAME` as `labels` to `velodyne`.
 - `bev/<frame>.png` and `bev_observed/<frame>.png` are labels of the bird's-eye view, on the grid
   of `bev_grid.json` (see `bev_semseg_ros.data.bev_files`).
+- The row `Tr_sensor_to_velo` of the calibration holds the pose of the lidar in the frame of the
+  points in `velodyne`, if the lidar is not mounted like KITTI's. `bev-semseg extract` writes it.
 - `velodyne_NAME/<frame>.bin` has the points of a further lidar in its own frame. The row
   `Tr_NAME_to_velo` of the calibration transforms them to the frame of the Velodyne.
 """

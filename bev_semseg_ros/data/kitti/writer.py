@@ -51,14 +51,14 @@ class FrameWriter:
         count: Number of frames written.
     """
 
-    def __init__(self, out: Path, scene: str) -> None:
+    def __init__(self, out: str | Path, scene: str) -> None:
         """Prepare to write; nothing is created yet.
 
         Args:
             out: Folder of the data set; the files are written to `training` in it.
             scene: Name of the drive.
         """
-        self._root, self._scene = out / "training", scene
+        self._root, self._scene = Path(out) / "training", scene
         self._rows: list[tuple[str, str, int]] = []
 
     @property

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.paths import ROOT
 
-from bev_semseg_ros.data.calibration import KITTI_EGO_FROM_LIDAR, read_kitti_matrices
+from bev_semseg_ros.data.calibration import (
+    KITTI_EGO_FROM_LIDAR,
+    Calibration,
+    read_kitti_matrices,
+    save_calibration,
+)
 from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.data.kitti.label_text import write_boxes
 from bev_semseg_ros.data.kitti.writer import FrameWriter, lidar_folders
@@ -206,3 +214,20 @@ def test_a_frame_without_boxes_has_an_empty_label_file(tmp_path) -> None:
     write_boxes(tmp_path / "training", "000000", [], [], [], [])
     frame_, annotation = open_dataset(tmp_path)[0]
     assert annotation.boxes is not None and len(annotation.boxes) == 0 and not frame_.missing
+
+
+def test_the_examples_in_the_documentation_run(tmp_path, monkeypatch) -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```$", page, re.M | re.S)
+    labels, frames = (textwrap.dedent(text) for _, text in blocks)
+    monkeypatch.chdir(tmp_path)
+    camera = Camera(MATRIX, SIZE, AHEAD)
+    save_calibration(Calibration.of(TILTED, camera), Path("calibration.yaml"))
+    exec(frames, {"recording": [(5, points(1), image(1)), (6, points(2), image(2))]})
+    Path("data/own").rename("data/drive1")
+    exec(labels, {})
+    dataset = open_dataset("data/drive1")
+    assert_same_scan(dataset[1][0].lidars[LIDAR], LidarScan(points(2), TILTED))
+    boxes = dataset[0][1].boxes
+    assert boxes is not None and dataset[0][0].timestamp_ns == 5
+    np.testing.assert_allclose(boxes.centers[0], [14.2, -3.1, -0.95 + 1.73], atol=1e-3)
