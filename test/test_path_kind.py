@@ -228,6 +228,7 @@ def test_an_output_file_that_cannot_be_written_is_refused_before_any_work(
         ["train", "--config", "run/config.yaml", "--data", "street", "--out", "/proc/run"],
         ["visualize", "--checkpoint", "run/checkpoint.pt", "--data", "street", "--out", "/proc/a"],
         ["bag", "--data", "street", "--out", "/proc/bag"],
+        ["extract", "bag", "--out", "/proc/own"],
         pytest.param(
             ["synth", "/proc/a", "--rig", "kitti", "--scenes", "1", "--frames", "1", "--seed", "1"],
             marks=pytest.mark.slow,  # it loads numba

@@ -20,9 +20,11 @@ from support.bag_changes import (
     late,
     lost_images,
     scale_intensity,
+    shifted,
     slowly,
     truncated,
 )
+from support.bag_changes import frame as frame_id
 from support.broken_bag import CALIBRATION, CAMERA, COUNT, Entry, entries, good_bag, on, without
 from support.broken_bag import Drive as LevelDrive
 from support.broken_bag import write as write_entries
@@ -30,6 +32,7 @@ from support.rig_bag import RIG, RigDrive, rig_bag
 
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.config import Config
+from bev_semseg_ros.data.calibration import load_calibration
 from bev_semseg_ros.data.dataset import Subset, open_dataset
 from bev_semseg_ros.frame import CAMERA as CAMERA_NAME
 from bev_semseg_ros.frame import LIDAR, Annotation, CameraImage, Frame, LidarScan
@@ -270,6 +273,47 @@ def test_a_frame_needs_every_sensor(changed, extract) -> None:
 def test_images_that_were_recorded_late_are_matched_like_by_the_node(changed, extract) -> None:
     """The doctor raises max_wait for them."""
     assert len(extract(changed(late(9 * TENTH)), "--interval", "0")) == COUNT
+
+
+def test_stamps_of_another_clock_are_corrected_as_the_doctor_proposes(changed, extract) -> None:
+    seconds = 37  # between TAI and UTC
+    topics = ("/image", "/camera_info")
+    changes = [on(topic, shifted(seconds * 10**9)) for topic in topics]
+    found = frames(extract(changed(*changes), "--interval", "0"))
+    assert len(found) == COUNT
+    assert found[0].timestamp_ns == 10 * TENTH  # that of the cloud
+
+
+def test_images_that_are_rectified_already_are_left_as_they_are(extract, tmp_path) -> None:
+    drive = TiltedDrive()
+    write_bag(drive, tmp_path / "raw")
+    renamed = [
+        replace(each, topic="/image_rect") if each.topic == "/image" else each
+        for each in entries(tmp_path / "raw")
+    ]
+    bag = write_entries(tmp_path / "drive", renamed, load_calibration(tmp_path / "raw"))
+    (frame, *_) = frames(extract(bag))
+    np.testing.assert_array_equal(frame.image, drive[0][0].image)
+
+
+def test_without_camera_infos_the_intrinsics_of_the_calibration_are_used(changed, extract) -> None:
+    (frame, *_) = frames(extract(changed(without("/camera_info"))))
+    np.testing.assert_allclose(frame.camera.matrix, CAMERA.matrix)
+
+
+def test_an_image_may_come_before_its_camera_info(changed, extract) -> None:
+    def after_the_images(all_: list[Entry]) -> list[Entry]:
+        later = on("/camera_info", lambda each: replace(each, time=each.time + TENTH // 2))(all_)
+        return sorted(later, key=lambda each: each.time)
+
+    assert len(extract(changed(after_the_images), "--interval", "0")) == COUNT
+
+
+def test_clouds_in_another_frame_than_the_calibration_cause_a_warning(changed, extract) -> None:
+    extract(changed(on("/points", frame_id("base_link"))))
+    assert "warning: the clouds are in frame 'base_link', the calibration is of 'lidar'" in (
+        extract.said
+    )
 
 
 def test_a_bag_without_images_gives_clouds(changed, extract, tmp_path) -> None:
