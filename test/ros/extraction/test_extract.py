@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -265,9 +267,31 @@ def test_messages_without_a_frame_are_counted_by_cause(changed, extract) -> None
     assert counted(extract.said, "no_points", "unmatched_image") == 1
 
 
-def test_a_frame_needs_every_sensor(changed, extract) -> None:
-    assert len(extract(changed(lost_images), "--interval", "0")) == COUNT - 4
+@pytest.mark.parametrize(("interval", "expected"), [("0", COUNT - 4), ("1", 1)])
+def test_a_frame_needs_every_sensor(interval, expected, changed, extract) -> None:
+    assert len(extract(changed(lost_images), "--interval", interval)) == expected
     assert counted(extract.said, "no_image", "unmatched_points") == 4
+    assert f"{expected} frames, of {COUNT - 4} matches with all sensors" in extract.said
+
+
+def test_a_lost_camera_info_costs_no_frame_at_the_end_of_the_bag(changed, extract) -> None:
+    """Its image waits for it, as in the node, and then takes the one before."""
+
+    def lose_last(all_: list[Entry]) -> list[Entry]:
+        last = [each for each in all_ if each.topic == "/camera_info"][-1]
+        return [each for each in all_ if each is not last]
+
+    assert len(extract(changed(lose_last), "--interval", "0")) == COUNT
+
+
+def test_messages_that_cannot_be_unpacked_are_counted(changed, extract) -> None:
+    bag = changed(packed=True)
+    (file,) = bag.glob("*.db3")
+    with closing(sqlite3.connect(file)) as rows, rows:
+        (cloud_id,) = rows.execute("SELECT id FROM messages ORDER BY length(data) DESC").fetchone()
+        rows.execute("UPDATE messages SET data = substr(data, 1, 40) WHERE id = ?", [cloud_id])
+    assert len(extract(bag, "--interval", "0")) == COUNT - 1
+    assert "left out: /points: 1 messages are left out: " in extract.said
 
 
 def test_images_that_were_recorded_late_are_matched_like_by_the_node(changed, extract) -> None:
