@@ -10,7 +10,9 @@ from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
 from visualization_msgs.msg import Marker
 
+from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.data.calibration import load_calibration
+from bev_semseg_ros.data.dataset import open_dataset
 from bev_semseg_ros.frame import (
     CAMERA,
     LIDAR,
@@ -215,6 +217,26 @@ def test_the_node_gives_a_result_for_every_frame(answers):
         recording.published.keys() == recording.complete.keys() == offline.keys()
         and len(offline) == COUNT
     )
+
+
+@pytest.mark.parametrize("answers", [("lidar_only", {})], indirect=True)
+def test_boxes_of_the_node_are_those_of_the_frames_that_extract_writes(
+    answers, bag, points_checkpoint, tmp_path
+):
+    """So a training on these frames sees what the node sees."""
+    _, recording, _ = answers
+    assert main(["extract", str(bag), "--out", str(tmp_path), "--interval", "0"]) == 0
+    extracted = open_dataset(tmp_path)
+    predictor = Predictor.load(points_checkpoint, "cpu", **SETTINGS)
+    assert len(extracted) == COUNT
+    for index in range(COUNT):
+        frame, _ = extracted[index]
+        expected = recording.complete[frame.timestamp_ns].boxes
+        boxes = predictor.predict(frame, "lidar_only", THRESHOLD).boxes
+        assert len(boxes) == len(expected) > 0
+        found = by_place(boxes, expected)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-3)
+        np.testing.assert_allclose(found.centers, expected.centers, atol=1e-2)
 
 
 def test_boxes_equal_the_predictors(answers):
