@@ -12,10 +12,10 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
+from bev_semseg_ros.data.kitti.label_sets import read_label_set
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, wrap_angle
-from bev_semseg_ros.labels import load_label_set
 from bev_semseg_ros.path_kind import write_file
 
 UNKNOWN_OCCLUSION = 3
@@ -68,7 +68,8 @@ def write_boxes(
     Args:
         training: The folder with `velodyne` and `calib`.
         frame: Name of the frame, such as "000017".
-        names: KITTI's class of each box: Car, Van, Truck, Pedestrian, Cyclist and so on.
+        names: Class of each box: KITTI's, such as Car, Van, Truck, Pedestrian and Cyclist, or those
+            in `label_2/labels.yaml`.
         centers: x, y, z of the centre of each box, in the frame of the points in `velodyne`.
         sizes: Length, width and height of each box, metres.
         yaws: Rotation of each box about z, radians: 0 along x, and pi / 2 along y.
@@ -78,8 +79,10 @@ def write_boxes(
             lengths.
         FileNotFoundError: The frame has no calibration.
     """
-    classes = load_label_set(BOX_LABELS)
-    calibration = Path(training) / "calib" / f"{frame}.txt"
+    training = Path(training)
+    folder = training / "label_2"
+    classes = read_label_set(folder, training, BOX_LABELS, "boxes")
+    calibration = training / "calib" / f"{frame}.txt"
     rows = read_kitti_matrices(calibration)
     rectified_from_velodyne = kitti_rectified_from_lidar(rows, calibration)
     rectified_from_ego = rectified_from_velodyne @ invert(KITTI_EGO_FROM_LIDAR)
@@ -90,6 +93,5 @@ def write_boxes(
         box = Boxes(moved, np.array([size]), np.array([yaw]), np.array([label]), np.ones(1))
         line = label_line(name, box, rectified_from_ego, np.zeros(4), 0.0, UNKNOWN_OCCLUSION)
         lines.append(f"{line}\n")
-    path = Path(training) / "label_2" / f"{frame}.txt"
-    path.parent.mkdir(exist_ok=True)
-    write_file(path, "".join(lines))
+    folder.mkdir(exist_ok=True)
+    write_file(folder / f"{frame}.txt", "".join(lines))

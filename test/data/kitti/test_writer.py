@@ -209,6 +209,16 @@ def test_a_box_of_an_unknown_class_is_refused(tmp_path) -> None:
     assert not (tmp_path / "training" / "label_2").exists()
 
 
+def test_boxes_may_have_classes_of_their_own(tmp_path) -> None:
+    written(tmp_path, frame())
+    file = tmp_path / "training" / "label_2" / "labels.yaml"
+    file.parent.mkdir()
+    file.write_text("classes:\n  Cone: {color: [255, 255, 0]}\n  Lorry: {color: [0, 0, 0]}\n")
+    write_boxes(tmp_path / "training", "000000", ["Lorry"], [[9, 0, 0]], [[4, 2, 2]], [0])
+    _, annotation = open_dataset(tmp_path)[0]
+    assert annotation.boxes is not None and annotation.boxes.labels.tolist() == [1]
+
+
 def test_a_frame_without_boxes_has_an_empty_label_file(tmp_path) -> None:
     written(tmp_path, frame())
     write_boxes(tmp_path / "training", "000000", [], [], [], [])
