@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ from bev_semseg_ros.cli.sensor_arguments import (
 
 if TYPE_CHECKING:
     from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
-    from bev_semseg_ros.ros.extraction.extract import Extraction
+    from bev_semseg_ros.ros.doctor.observation import Observation
+    from bev_semseg_ros.ros.extraction.extract import Extraction, Extractor
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if faults:  # shown before the long part, so that the user can correct them first
         print(findings_table(faults), file=sys.stderr)
     extractor = Extractor(observation, diagnosis)
+    _require_usable({*asked, *arguments.lidars, *arguments.cameras}, observation, extractor)
     with Progress("extracting", extractor.count_messages(bag), "messages") as progress:
         result = extractor.extract(bag, out, arguments.interval, arguments.limit, progress.advance)
     print(report(result, diagnosis, arguments))
@@ -94,6 +97,29 @@ def _check(arguments: argparse.Namespace) -> None:
         raise ValueError(f"--interval {arguments.interval:g}: expected seconds, 0 or more")
     if arguments.limit is not None and arguments.limit < 1:
         raise ValueError(f"--limit {arguments.limit}: expected at least 1 frame")
+
+
+def _require_usable(
+    requested: Collection[str], observation: Observation, extractor: Extractor
+) -> None:
+    """Raise ValueError if the messages of a sensor that the user asked for cannot be used.
+
+    Args:
+        requested: Inputs whose topics the user gave, such as image or front/image, and names of
+            sensors.
+        observation: What the doctor has read of the bag.
+        extractor: Has the sensors that can be used.
+    """
+    for name, problem in observation.wrong.items():
+        if name in requested or name.rpartition("/")[2] in requested:
+            raise ValueError(f"{name}: {problem}")
+    for sensor in observation.sensors.all:
+        is_requested = not {sensor.stream, sensor.kind, sensor.name}.isdisjoint(requested)
+        if is_requested and sensor not in extractor.sensors:
+            raise ValueError(
+                f"{sensor.stream}: its messages cannot be used; see the faults above, or leave the "
+                "sensor out"
+            )
 
 
 def report(result: Extraction, diagnosis: Diagnosis, arguments: argparse.Namespace) -> str:

@@ -16,6 +16,7 @@ import pytest
 from support.bag_changes import (
     TENTH,
     Change,
+    as_it_is,
     clock_jumps_back,
     cloud,
     compressed,
@@ -346,6 +347,24 @@ def test_a_bag_without_images_gives_clouds(changed, extract, tmp_path) -> None:
     assert len(found) == COUNT and not (tmp_path / "own" / "training" / "image_2").exists()
     assert found[0].lidars and not found[0].cameras
     assert "not used: image" in extract.said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--image", "/nope"], "error: image: there is no topic /nope"),
+        (["--camera-info", "/points"], "error: camera_info: /points carries"),
+        (["--image", "/image"], "error: image: its messages cannot be used; see the faults above"),
+    ],
+)
+def test_a_sensor_that_the_user_asks_for_is_not_left_out(
+    options, said, changed, tmp_path, capsys
+) -> None:
+    no_jpeg = on("/image", lambda each: each.with_message(encoding="32FC1"))
+    bag = changed(no_jpeg if "cannot be used" in said else as_it_is)
+    assert main(["extract", str(bag), "--out", str(tmp_path / "own"), *options]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "own" / "training").exists()
 
 
 def test_if_no_messages_belong_together_the_error_counts_them(changed, tmp_path, capsys) -> None:
