@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(findings_table(faults), file=sys.stderr)
     extractor = Extractor(observation, diagnosis)
     _require_usable({*asked, *arguments.lidars, *arguments.cameras}, observation, extractor)
-    with Progress("extracting", extractor.count_messages(bag), "messages") as progress:
+    with Progress("extracting", extractor.num_messages, "messages") as progress:
         result = extractor.extract(bag, out, arguments.interval, arguments.limit, progress.advance)
     print(report(result, diagnosis, arguments))
     return 0

@@ -158,10 +158,12 @@ class Extractor:
         result.warnings = self._health.take_warnings()
         return result
 
-    def count_messages(self, bag: Path) -> int:
-        """Return the number of messages of a bag that `extract` reads."""
-        with BagReader(bag) as reader:
-            return sum(topic.count for topic in self._inputs(reader))
+    @property
+    def num_messages(self) -> int:
+        """Number of messages of the bag that `extract` reads, as far as it is known."""
+        streams = self._observation.streams
+        topics = {streams[name].topic for name in self._matching.inputs & streams.keys()}
+        return sum(self._observation.available[topic][1] for topic in topics)
 
     def _inputs(self, reader: BagReader) -> dict[Topic, str]:
         """Return the topics of a bag whose messages are needed -> their inputs."""

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import re
-import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from support.bag_changes import (
     TENTH,
-    Change,
-    as_it_is,
     clock_jumps_back,
     cloud,
     compressed,
     late,
-    lost_images,
     scale_intensity,
     shifted,
     slowly,
-    truncated,
 )
-from support.bag_changes import frame as frame_id
-from support.broken_bag import CALIBRATION, CAMERA, COUNT, Entry, entries, good_bag, on, without
+from support.broken_bag import CALIBRATION, CAMERA, COUNT, Entry, entries, on, without
 from support.broken_bag import Drive as LevelDrive
 from support.broken_bag import write as write_entries
 from support.rig_bag import RIG, RigDrive, rig_bag
@@ -36,7 +26,6 @@ from support.rig_bag import RIG, RigDrive, rig_bag
 from bev_semseg_ros.cli.main import main
 from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.calibration import load_calibration
-from bev_semseg_ros.data.dataset import Subset, open_dataset
 from bev_semseg_ros.frame import CAMERA as CAMERA_NAME
 from bev_semseg_ros.frame import LIDAR, Annotation, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import apply, invert, rotation_rpy, transform
@@ -50,8 +39,6 @@ TILTED = transform(rotation_rpy(0.02, 0.3, -0.8), (0.0, 0.0, 2.4))
 DISTORTED = replace(
     CAMERA, distortion=np.array([-0.2, 0.03, 0, 0, 0]), distortion_model="plumb_bob"
 )
-
-Extract = Callable[..., Subset]
 
 
 class TiltedDrive(LevelDrive):
@@ -74,59 +61,13 @@ class TiltedDrive(LevelDrive):
         return replace(frame, lidars=lidars, cameras=cameras), annotation
 
 
-@pytest.fixture(scope="module")
-def content(tmp_path_factory) -> list[Entry]:
-    """Return the messages of a good bag."""
-    return entries(good_bag(tmp_path_factory.mktemp("good") / "bag"))
-
-
-@pytest.fixture
-def extract(tmp_path, capsys) -> Extract:
-    """Return extract(bag, *options), which runs the command and returns the frames.
-
-    Its attribute `said` is the report of the last call.
-    """
-
-    def run(bag: Path, *options: str) -> Subset:
-        status = main(["extract", str(bag), "--out", str(tmp_path / "own"), *options])
-        captured = capsys.readouterr()
-        run.said = captured.out
-        assert status == 0, captured.err
-        return open_dataset(tmp_path / "own", cameras="all")
-
-    return run
-
-
-@pytest.fixture
-def changed(content, tmp_path) -> Callable[..., Path]:
-    """Return changed(*changes), which writes the good bag with changes."""
-
-    def write(*changes: Change, calibration=CALIBRATION, packed: bool = False) -> Path:
-        messages = content
-        for change in changes:
-            messages = change(messages)
-        return write_entries(tmp_path / "drive", messages, calibration, packed)
-
-    return write
-
-
-def frames(dataset) -> list[Frame]:
-    return [dataset[index][0] for index in range(len(dataset))]
-
-
-def counted(said: str, *causes: str) -> int:
-    """Return the sum of the counts that a report has for some causes."""
-    found = re.findall(r"left out: (\d+) (\w+): ", said)
-    return sum(int(count) for count, cause in found if cause in causes)
-
-
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_frames_equal_those_of_the_data_set_behind_the_bag(
     storage: Storage, extract, tmp_path
 ) -> None:
     drive = TiltedDrive()
     write_bag(drive, tmp_path / "drive", storage)
-    found = frames(extract(tmp_path / "drive", "--interval", "0"))
+    found = extract(tmp_path / "drive", "--interval", "0")
     assert len(found) == len(drive) == COUNT
     for index, frame in enumerate(found):
         expected, _ = drive[index]
@@ -147,8 +88,8 @@ def test_the_frames_equal_those_of_the_data_set_behind_the_bag(
 
 def test_the_frames_of_several_sensors_equal_those_behind_the_bag(extract, tmp_path) -> None:
     drive = RigDrive()
-    dataset = extract(rig_bag(tmp_path / "drive"), "--interval", "0")
-    for index, frame in enumerate(frames(dataset)):
+    found = extract(rig_bag(tmp_path / "drive"), "--interval", "0")
+    for index, frame in enumerate(found):
         expected, _ = drive[index]
         assert list(frame.lidars) == ["velodyne", "bumper"]
         assert list(frame.cameras) == ["image_02", "image_03"]
@@ -167,31 +108,23 @@ def test_the_frames_of_several_sensors_equal_those_behind_the_bag(extract, tmp_p
 
 def test_named_sensors_may_be_left_out(extract, tmp_path) -> None:
     options = ["--lidars", "roof", "--cameras", "left"]
-    (frame, *_) = frames(extract(rig_bag(tmp_path / "drive"), *options))
+    (frame, *_) = extract(rig_bag(tmp_path / "drive"), *options)
     assert list(frame.lidars) == [LIDAR] and list(frame.cameras) == [CAMERA_NAME]
     pose = RIG.cameras["left"].camera.camera_from_ego
     np.testing.assert_allclose(frame.camera.camera_from_ego, pose, atol=1e-9)
 
 
 def test_the_poses_are_read_from_tf_without_a_calibration(changed, extract) -> None:
-    (frame, *_) = frames(extract(changed(calibration=None)))
+    (frame, *_) = extract(changed(calibration=None))
     np.testing.assert_allclose(frame.ego_from_lidar, CALIBRATION.ego_from_lidar, atol=0.02)
     np.testing.assert_allclose(frame.camera.camera_from_ego, CAMERA.camera_from_ego, atol=0.02)
     assert "which the lowest points gave" in extract.said
 
 
 def test_the_height_of_the_lidar_may_be_given(changed, extract) -> None:
-    (frame, *_) = frames(extract(changed(calibration=None), "--lidar-height", "2.1"))
+    (frame, *_) = extract(changed(calibration=None), "--lidar-height", "2.1")
     assert frame.ego_from_lidar[2, 3] == pytest.approx(2.1)
     assert "2.10 m above the ground, which --lidar-height gave" in extract.said
-
-
-def test_without_any_pose_nothing_is_written(changed, tmp_path, capsys) -> None:
-    bag = changed(without("/tf_static"), calibration=None)
-    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert "calibration: none: no file was named" in error and "--calibration" in error
-    assert not (tmp_path / "own" / "training").exists()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +137,7 @@ def test_without_any_pose_nothing_is_written(changed, tmp_path, capsys) -> None:
     ],
 )
 def test_the_interval_and_the_limit_select_frames(options, times, changed, extract) -> None:
-    found = frames(extract(changed(slowly), *options))
+    found = extract(changed(slowly), *options)
     stamps = [(frame.timestamp_ns - found[0].timestamp_ns) // TENTH for frame in found]
     assert stamps == times
 
@@ -221,13 +154,13 @@ def test_stamps_that_jump_back_do_not_end_the_frames(changed, extract) -> None:
             for each in moved
         ]
 
-    found = frames(extract(changed(clouds_jump_back), "--interval", "0.2"))
+    found = extract(changed(clouds_jump_back), "--interval", "0.2")
     stamps = [frame.timestamp_ns // TENTH for frame in found]
     assert stamps == [10, 12, 4, 6]
 
 
 def test_compressed_messages_and_images_are_read(changed, extract) -> None:
-    (frame, *_) = frames(extract(changed(compressed, packed=True)))
+    (frame, *_) = extract(changed(compressed, packed=True))
     assert np.abs(frame.image.astype(int) - 90).max() <= 2  # JPEG
     assert "/image/compressed -> training/image_2" in extract.said
 
@@ -243,56 +176,9 @@ def test_all_frames_have_one_scale_of_the_intensity(changed, extract) -> None:
             dim if each.time == first.time and each.topic == "/points" else each for each in scaled
         ]
 
-    found = frames(extract(changed(grow), "--interval", "0"))
+    found = extract(changed(grow), "--interval", "0")
     largest = [float(frame.points[:, 3].max()) for frame in found]
     np.testing.assert_allclose(largest, [0.9 / 255, *[250 / 255] * (COUNT - 1)], rtol=1e-4)
-
-
-def test_messages_without_a_frame_are_counted_by_cause(changed, extract) -> None:
-    def damage(all_: list[Entry]) -> list[Entry]:
-        clouds = [each for each in all_ if each.topic == "/points"]
-        images = [each for each in all_ if each.topic == "/image"]
-        kept = {
-            id(clouds[1]): truncated(clouds[1]),
-            id(clouds[3]): replace(clouds[3], message=b"x"),
-        }
-        kept[id(images[6])] = images[6].stamped(0)
-        return [kept.get(id(each), each) for each in all_]
-
-    dataset = extract(changed(damage), "--interval", "0")
-    assert len(dataset) == COUNT - 3
-    assert "1 bad_points: the cloud cannot be decoded" in extract.said
-    assert "1 no_stamp_image: the stamp of the message is 0" in extract.said
-    assert "/points: 1 messages are left out: damaged" in extract.said
-    assert counted(extract.said, "no_image", "unmatched_points") == 1
-    assert counted(extract.said, "no_points", "unmatched_image") == 1
-
-
-@pytest.mark.parametrize(("interval", "expected"), [("0", COUNT - 4), ("1", 1)])
-def test_a_frame_needs_every_sensor(interval, expected, changed, extract) -> None:
-    assert len(extract(changed(lost_images), "--interval", interval)) == expected
-    assert counted(extract.said, "no_image", "unmatched_points") == 4
-    assert f"{expected} frames, of {COUNT - 4} matches with all sensors" in extract.said
-
-
-def test_a_lost_camera_info_costs_no_frame_at_the_end_of_the_bag(changed, extract) -> None:
-    """Its image waits for it, as in the node, and then takes the one before."""
-
-    def lose_last(all_: list[Entry]) -> list[Entry]:
-        last = [each for each in all_ if each.topic == "/camera_info"][-1]
-        return [each for each in all_ if each is not last]
-
-    assert len(extract(changed(lose_last), "--interval", "0")) == COUNT
-
-
-def test_messages_that_cannot_be_unpacked_are_counted(changed, extract) -> None:
-    bag = changed(packed=True)
-    (file,) = bag.glob("*.db3")
-    with closing(sqlite3.connect(file)) as rows, rows:
-        (cloud_id,) = rows.execute("SELECT id FROM messages ORDER BY length(data) DESC").fetchone()
-        rows.execute("UPDATE messages SET data = substr(data, 1, 40) WHERE id = ?", [cloud_id])
-    assert len(extract(bag, "--interval", "0")) == COUNT - 1
-    assert "left out: /points: 1 messages are left out: " in extract.said
 
 
 def test_images_that_were_recorded_late_are_matched_like_by_the_node(changed, extract) -> None:
@@ -304,7 +190,7 @@ def test_stamps_of_another_clock_are_corrected_as_the_doctor_proposes(changed, e
     seconds = 37  # between TAI and UTC
     topics = ("/image", "/camera_info")
     changes = [on(topic, shifted(seconds * 10**9)) for topic in topics]
-    found = frames(extract(changed(*changes), "--interval", "0"))
+    found = extract(changed(*changes), "--interval", "0")
     assert len(found) == COUNT
     assert found[0].timestamp_ns == 10 * TENTH  # that of the cloud
 
@@ -317,12 +203,12 @@ def test_images_that_are_rectified_already_are_left_as_they_are(extract, tmp_pat
         for each in entries(tmp_path / "raw")
     ]
     bag = write_entries(tmp_path / "drive", renamed, load_calibration(tmp_path / "raw"))
-    (frame, *_) = frames(extract(bag))
+    (frame, *_) = extract(bag)
     np.testing.assert_array_equal(frame.image, drive[0][0].image)
 
 
 def test_without_camera_infos_the_intrinsics_of_the_calibration_are_used(changed, extract) -> None:
-    (frame, *_) = frames(extract(changed(without("/camera_info"))))
+    (frame, *_) = extract(changed(without("/camera_info")))
     np.testing.assert_allclose(frame.camera.matrix, CAMERA.matrix)
 
 
@@ -332,91 +218,6 @@ def test_an_image_may_come_before_its_camera_info(changed, extract) -> None:
         return sorted(later, key=lambda each: each.time)
 
     assert len(extract(changed(after_the_images), "--interval", "0")) == COUNT
-
-
-def test_clouds_in_another_frame_than_the_calibration_cause_a_warning(changed, extract) -> None:
-    extract(changed(on("/points", frame_id("base_link"))))
-    assert "warning: the clouds are in frame 'base_link', the calibration is of 'lidar'" in (
-        extract.said
-    )
-
-
-def test_a_bag_without_images_gives_clouds(changed, extract, tmp_path) -> None:
-    bag = changed(without("/image"), without("/camera_info"))
-    found = frames(extract(bag, "--interval", "0"))
-    assert len(found) == COUNT and not (tmp_path / "own" / "training" / "image_2").exists()
-    assert found[0].lidars and not found[0].cameras
-    assert "not used: image" in extract.said
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--image", "/nope"], "error: image: there is no topic /nope"),
-        (["--camera-info", "/points"], "error: camera_info: /points carries"),
-        (["--image", "/image"], "error: image: its messages cannot be used; see the faults above"),
-    ],
-)
-def test_a_sensor_that_the_user_asks_for_is_not_left_out(
-    options, said, changed, tmp_path, capsys
-) -> None:
-    no_jpeg = on("/image", lambda each: each.with_message(encoding="32FC1"))
-    bag = changed(no_jpeg if "cannot be used" in said else as_it_is)
-    assert main(["extract", str(bag), "--out", str(tmp_path / "own"), *options]) == 2
-    assert said in capsys.readouterr().err
-    assert not (tmp_path / "own" / "training").exists()
-
-
-def test_if_no_messages_belong_together_the_error_counts_them(changed, tmp_path, capsys) -> None:
-    def hours_apart(each: Entry) -> Entry:
-        return each.stamped(each.time + 10**15)
-
-    bag = changed(on("/image", hours_apart), on("/camera_info", hours_apart))
-    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
-    error = capsys.readouterr().err.splitlines()[-1]
-    assert f"no frame with all sensors (/points, /image): {COUNT} no_image" in error
-    assert not (tmp_path / "own" / "training").exists()
-
-
-def test_a_folder_with_frames_is_refused_and_left_as_it_is(changed, extract, tmp_path, capsys):
-    bag = changed()
-    extract(bag)
-    label = tmp_path / "own" / "training" / "label_2" / "000000.txt"
-    label.parent.mkdir()
-    label.write_text("precious")
-    assert main(["extract", str(bag), "--out", str(tmp_path / "own")]) == 2
-    assert "training exists, and may hold labels" in capsys.readouterr().err
-    assert label.read_text() == "precious"
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--interval", "-1"], "--interval -1: expected seconds, 0 or more"),
-        (["--interval", "nan"], "--interval nan: expected seconds"),
-        (["--limit", "0"], "--limit 0: expected at least 1 frame"),
-        (["--lidar-height", "20"], "--lidar-height 20: expected metres"),
-        (["--points", "=x"], "--points =x: expected NAME=TOPIC"),
-    ],
-)
-def test_wrong_values_are_refused_before_any_work(options, said, tmp_path, capsys) -> None:
-    assert main(["extract", "nowhere", "--out", str(tmp_path / "own"), *options]) == 2
-    assert said in capsys.readouterr().err
-
-
-def test_what_was_written_before_an_interruption_can_be_used(changed, tmp_path, monkeypatch):
-    from bev_semseg_ros.data.kitti.writer import FrameWriter
-
-    def interrupted(self, frame, name):
-        if self.count == 2:
-            raise KeyboardInterrupt
-        write(self, frame, name)
-
-    write = FrameWriter._write_files
-    monkeypatch.setattr(FrameWriter, "_write_files", interrupted)
-    out = tmp_path / "own"
-    assert main(["extract", str(changed()), "--out", str(out), "--interval", "0"]) == 130
-    assert len(frames(open_dataset(out))) == 2
 
 
 def test_the_frames_pass_the_check_of_data_except_for_their_labels(
