@@ -42,7 +42,7 @@ DISTORTED = replace(
 
 
 class TiltedDrive(LevelDrive):
-    """The drive with a tilted lidar, a camera with distortion, and a different car in each frame.
+    """The drive with a tilted lidar, a camera with distortion, and other near points in each frame.
 
     The cloud has a point without a return.
     """
