@@ -24,7 +24,7 @@ from bev_semseg_ros.frame import Annotation, Frame, Mode
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.tasks.detection.metric import DetectionMetric
-from bev_semseg_ros.path_kind import prepare_output_file
+from bev_semseg_ros.output_path import prepare_output_file
 
 
 class Shuffled:

@@ -48,7 +48,7 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.path_kind import prepare_output_file
+from bev_semseg_ros.output_path import prepare_output_file
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 
 FLAGS = (

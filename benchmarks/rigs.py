@@ -38,7 +38,7 @@ from bev_semseg_ros.model.tasks.detection.metric import (
     DetectionScores,
 )
 from bev_semseg_ros.model.tasks.segmentation.metric import SegmentationMetric
-from bev_semseg_ros.path_kind import prepare_output_file
+from bev_semseg_ros.output_path import prepare_output_file
 from bev_semseg_ros.progress import Progress
 
 REAL = ("kitti", "a2d2", "sustech", "camvid_people")

@@ -42,7 +42,7 @@ from bev_semseg_ros.frame import Annotation, Boxes, Frame
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 from bev_semseg_ros.model.tasks.detection.metric import DetectionScores, counted, scorable
-from bev_semseg_ros.path_kind import prepare_output_file
+from bev_semseg_ros.output_path import prepare_output_file
 from bev_semseg_ros.progress import Progress
 
 Scored = dict[str, tuple[DetectionScores, Predictor]]

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the bag and print what it holds. Return the exit status."""
-    from bev_semseg_ros.path_kind import check_output_folder
+    from bev_semseg_ros.output_path import check_output_folder
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.ros.bag.writer import write_bag
 

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.data.dataset import open_dataset
     from bev_semseg_ros.data_check import check_data
     from bev_semseg_ros.inference import checkpoint
-    from bev_semseg_ros.path_kind import prepare_output_file, write_file
+    from bev_semseg_ros.output_path import prepare_output_file, write_file
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
 

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the checkpoint. Return the exit status."""
     from bev_semseg_ros.inference.conversion import convert
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.output_path import prepare_output_file
 
     prepare_output_file(arguments.out, "new.pt")
     if arguments.out.resolve() == arguments.checkpoint.resolve():

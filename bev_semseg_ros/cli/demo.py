@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and print its summary. Return the exit status."""
-    from bev_semseg_ros.path_kind import check_output_folder, require_file
+    from bev_semseg_ros.output_path import check_output_folder
+    from bev_semseg_ros.path_kind import require_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.demo import run_demo, table
 

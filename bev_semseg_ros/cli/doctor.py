@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings and write the requested files. Return the exit status."""
-    from bev_semseg_ros.path_kind import prepare_output_file, write_file
+    from bev_semseg_ros.output_path import prepare_output_file, write_file
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
 

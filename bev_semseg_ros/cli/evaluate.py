@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bev_semseg_ros.evaluation.fixed_set import check_folder
     from bev_semseg_ros.evaluation.report import SCORE_THRESHOLD, evaluate
-    from bev_semseg_ros.path_kind import prepare_output_file, write_file
+    from bev_semseg_ros.output_path import prepare_output_file, write_file
     from bev_semseg_ros.progress import Progress
 
     prepare_output_file(arguments.json, "scores.json")

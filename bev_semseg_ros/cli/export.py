@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the weights in half precision. Return the exit status."""
     from bev_semseg_ros.inference import checkpoint
     from bev_semseg_ros.model.tasks.task import Task
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.output_path import prepare_output_file
 
     prepare_output_file(arguments.out, "small.pt")
     if arguments.share is not None and arguments.average is None:

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the frames and print what was written. Return the exit status."""
     from bev_semseg_ros.input_check import findings_table
-    from bev_semseg_ros.path_kind import check_output_folder
+    from bev_semseg_ros.output_path import check_output_folder
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
     from bev_semseg_ros.ros.doctor.bag import read_bag

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Play the bag and print what was sent. Return the exit status."""
-    from bev_semseg_ros.path_kind import prepare_output_file
+    from bev_semseg_ros.output_path import prepare_output_file
     from bev_semseg_ros.ros.bag.player import play
 
     prepare_output_file(None if arguments.log is None else Path(arguments.log), "play.jsonl")

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from bev_semseg_ros.data.dataset import open_frames
     from bev_semseg_ros.input_check import counted
-    from bev_semseg_ros.path_kind import prepare_output_file, write_file
+    from bev_semseg_ros.output_path import prepare_output_file, write_file
     from bev_semseg_ros.visualization.statistics_page import render_page
 
     prepare_output_file(arguments.out, "page.html")

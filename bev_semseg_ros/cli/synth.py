@@ -7,7 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from bev_semseg_ros.path_kind import check_output_folder
+from bev_semseg_ros.output_path import check_output_folder
 from bev_semseg_ros.sim.generate import generate
 from bev_semseg_ros.sim.rigs.named import RIGS
 from bev_semseg_ros.sim.rigs.source import RANDOM

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the pictures and print how many. Return the exit status."""
     from bev_semseg_ros.evaluation.report import spaced
     from bev_semseg_ros.input_check import counted
-    from bev_semseg_ros.path_kind import check_output_folder
+    from bev_semseg_ros.output_path import check_output_folder
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.visualization import picture_page
     from bev_semseg_ros.visualization.pictures import write_pictures

@@ -17,7 +17,7 @@ import numpy as np
 
 from bev_semseg_ros.file_signatures import JPEG, PNG
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 
 MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exactly
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one

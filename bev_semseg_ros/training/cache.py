@@ -31,7 +31,7 @@ from bev_semseg_ros.frame import Boxes, Camera, Rays
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes, task_needs, whole_clouds
 from bev_semseg_ros.model.tasks.task import Task
-from bev_semseg_ros.path_kind import check_space
+from bev_semseg_ros.output_path import check_space
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 

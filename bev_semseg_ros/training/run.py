@@ -15,7 +15,8 @@ from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, open_dataset
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.build import build_network
-from bev_semseg_ros.path_kind import check_output_folder, require_file
+from bev_semseg_ros.output_path import check_output_folder
+from bev_semseg_ros.path_kind import require_file
 from bev_semseg_ros.training.cache import open_cache
 from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.loader import Loader, needs_in_words, trained_tasks

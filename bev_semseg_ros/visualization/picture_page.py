@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 
 NAME = "index.html"
 _TEMPLATE = """<!DOCTYPE html>

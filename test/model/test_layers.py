@@ -15,6 +15,7 @@ from bev_semseg_ros.model import build
 ORDER = [
     "file_signatures",
     "path_kind",
+    "output_path",
     "yaml_file",
     "labels",
     "frame",
@@ -69,6 +70,7 @@ SETTINGS = {"camera_encoder", "lidar_encoder", "point_encoder", "neck", "fusion"
 WITHOUT_TORCH = {
     "file_signatures",
     "path_kind",
+    "output_path",
     "yaml_file",
     "labels",
     "frame",

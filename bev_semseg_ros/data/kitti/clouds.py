@@ -16,7 +16,7 @@ import numpy as np
 
 from bev_semseg_ros.input_check.intensity import LARGEST_INTENSITY, WORD_SCALE, full_scale
 from bev_semseg_ros.input_check.statistics import highest_intensity
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 
 SAMPLES = 5  # number of files in a folder that are read to find its format
 SAMPLE_POINTS = 20_000  # number of points that are read from each of them

@@ -16,7 +16,7 @@ from bev_semseg_ros.data.kitti.label_sets import read_label_set
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply, invert, wrap_angle
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 
 UNKNOWN_OCCLUSION = 3
 

@@ -22,7 +22,7 @@ from bev_semseg_ros.data.kitti.folders import LIDAR_FOLDER, cloud_folder
 from bev_semseg_ros.data.kitti.frame_table import TABLE, write_table
 from bev_semseg_ros.frame import Camera, CameraImage, Frame, LidarScan
 from bev_semseg_ros.geometry import OPTICAL_FROM_VIEW, apply, have_return, invert
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 from bev_semseg_ros.rectification import rectify
 
 # The second name would give a row with the name KITTI_SENSOR_ROW.

@@ -12,7 +12,7 @@ import yaml
 
 from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
 from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
-from bev_semseg_ros.path_kind import write_file
+from bev_semseg_ros.output_path import write_file
 from bev_semseg_ros.ros.parameters.parameters import (
     OF_SENSORS,
     SPECIFICATIONS,
