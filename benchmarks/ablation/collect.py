@@ -41,22 +41,25 @@ What every network found on each test frame is kept in
 To train the networks again, run these commands in the root of the repository. `DATA` is a folder
 with real frames of A2D2 and KITTI. If you have none, leave out `--real`:
 
+    git show 5ccd525:weights/bev_semseg.pt > runs/second_stage.pt
     python benchmarks/sim_v1.py --out sim-v1 --train 500 --val 0
     python benchmarks/ablation/run.py --data sim-v1 --out runs/ablation --real a2d2=DATA/a2d2 kitti=DATA/kitti
     python benchmarks/ablation/run.py --data sim-v1 --out runs/ablation --times
     python benchmarks/ablation/collect.py --results runs/ablation/results
 
-The first command simulates the frames. The second one trains and evaluates every row. If it is
-interrupted, start it again: it continues where it stopped. The third one measures the times.
+The first command fetches the weights from which the rows start: those of the second stage of the
+[training](../weights/MODEL_CARD.md#data-and-training) of the shipped weights. The second one
+simulates the frames. The third one trains and evaluates every row. If it is interrupted, start it
+again: it continues where it stopped. The fourth one measures the times.
 
-**Training.** Every row starts from parts of the shipped network, which are already good. So a few
-steps show what a part adds to a good network:
+**Training.** Every row starts from parts of a network that is already good. So a few steps show
+what a part adds to a good network:
 
 - `lidar`: the encoder of the lidar, the backbone and the head of the boxes
 - `camera`: the encoder of the camera, the neck and the head of the masks
 - `camera_encoder`: the same without the neck
 
-Nothing of the shipped fusion is taken, because that would favour the fusion that was shipped.
+Nothing of its fusion is taken, because that would favour this fusion.
 All rows but those of [Necks](#necks) start from `lidar`, and most of those that use images also
 from `camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are
 tested with images alone. Point encoders start from [another

@@ -11,7 +11,7 @@ Real frames that rows name in `places` need --real, such as --real a2d2=../share
 RUNS gets a run folder for each training, and in RUNS/results a file for each row and seed. A run
 that was killed continues from its checkpoint when the same command runs again. `collect.py` writes
 docs/ablation.md from these files, which are kept in benchmarks/ablation/results. Rows can be
-trained on several machines: each begins from the same shipped weights.
+trained on several machines: each begins from the same weights.
 
 --times measures the times of all rows, in turn and on the same frames; it needs no training.
 
