@@ -236,6 +236,9 @@ class TrainingConfig:
     max_steps: Annotated[int, Field(ge=0)] = 0  # end after this number of steps; 0: after `epochs`
     max_minutes: NotNegative = 0.0  # end after this time; 0: see max_steps
     checkpoint_minutes: Positive = 10.0  # between checkpoints; every epoch also writes one
+    # processes that make batches; 0: two threads make them, which is enough if a CPU trains.
+    # auto: with a GPU one for each core but one, at most 8, otherwise 0
+    num_workers: Annotated[int, Field(ge=0, le=256)] | Literal["auto"] = "auto"
     split: Literal["", "train", "val"] = ""  # of the data, see `open_dataset`; empty: all
     validation_split: Literal["", "train", "val"] = ""  # evaluated after every epoch; empty: none
     validation_frames: Annotated[int, Field(ge=0)] = 50  # limit on the frames evaluated; 0: all

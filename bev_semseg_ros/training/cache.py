@@ -37,6 +37,7 @@ from bev_semseg_ros.progress import Progress
 
 VERSION = 11  # changes with the format of the files and with the preparation
 PORTION = 32  # number of frames that are prepared before they are written
+MOST_THREADS = 8  # more would mostly wait for Python's lock
 # Fraction of the expected size that must be free: the first portion may have larger frames.
 SPACE_SHARE = 0.8
 # Errors of a write, whose messages name no file: no space, quota used up, file too large (FAT32).
@@ -76,6 +77,9 @@ class Cache:
         self.masks = _mapped(folder / "masks.bin", np.uint8)
         columns = max(len(self._attributes), 1)
         self.attributes = _mapped(folder / "attributes.bin", np.float32).reshape(-1, columns)
+
+    def __reduce__(self) -> tuple[type[Cache], tuple[Path]]:
+        return Cache, (self.folder,)  # another process maps the files, too, instead of copying them
 
     def __len__(self) -> int:
         return len(self.index["name"])
@@ -216,7 +220,7 @@ def _write_all(dataset: Dataset, config: Config, partial: Path) -> None:
     labels: tuple[LabelSet, LabelSet] | None = None
     with (
         _Files(partial, attributes) as files,
-        ThreadPoolExecutor(2) as pool,
+        ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), MOST_THREADS)) as pool,
         Progress(f"preparing {dataset.name}", len(dataset)) as progress,
     ):
         # In portions, so that reading is never far ahead of writing.

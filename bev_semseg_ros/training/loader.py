@@ -1,9 +1,9 @@
-"""Prepared frames -> augmented batches with targets, made by threads while the network trains."""
+"""Prepared frames -> augmented batches with targets, made while the network trains."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,9 +18,10 @@ from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.detection.metric import in_image
 from bev_semseg_ros.model.tasks.task import NEEDS, Targets, Task, encode_batch, parts_of
 from bev_semseg_ros.training.cache import Cache
+from bev_semseg_ros.training.workers import Workers, num_workers
 
-THREADS = 2
-AHEAD = 3  # number of batches made in advance
+THREADS = 2  # that make batches if no processes do
+AHEAD = 2  # number of batches made in advance, for each of the threads or processes
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,9 @@ class TrainingBatch:
 
 class Loader:
     """Makes training batches. Their order and augmentation depend only on the seed and the epoch.
+
+    Threads or, with `training.num_workers`, processes make them. The processes start with the first
+    batch and stay for all epochs. `close` ends them.
 
     Attributes:
         tasks: tasks that are trained.
@@ -84,6 +88,7 @@ class Loader:
                 f"{'; '.join(needs)}"
             )
         self._check_labels(caches)
+        self._workers: Workers[TrainingBatch] | None = None
 
     def _has_frames(self, caches: Sequence[Cache], task: Task) -> bool:
         """Return False if no frame can train a task."""
@@ -133,20 +138,42 @@ class Loader:
         return [batches[i] for i in rng.permutation(len(batches))]
 
     def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
-        """Yield the batches of an epoch in order, starting at index `first`."""
+        """Yield the batches of an epoch in order, starting at index `first`.
+
+        Raises:
+            ChildProcessError: a process that makes batches was killed.
+        """
         indices = islice(enumerate(self.order(epoch)), first, None)
         pending: deque[Future[TrainingBatch]] = deque()
-        with ThreadPoolExecutor(THREADS) as pool:
+        make, count = self._maker()
+        with ThreadPoolExecutor(count) as pool:
             try:
                 while True:
-                    for number, frames in islice(indices, AHEAD - len(pending)):
+                    for number, frames in islice(indices, AHEAD * count - len(pending)):
                         seed = (self.config.seed, epoch, number)
-                        pending.append(pool.submit(self.make_batch, frames, seed))
+                        pending.append(pool.submit(make, frames, seed))
                     if not pending:
                         return
                     yield pending.popleft().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            except BaseException:  # or the caller stops early: do not wait for unused batches
+                pool.shutdown(wait=False, cancel_futures=True)
+                self.close()
+                raise
+
+    def _maker(self) -> tuple[Callable[..., TrainingBatch], int]:
+        """Return what makes a batch, and the number of threads that may call it at a time."""
+        count = num_workers(self.config.training)
+        if not count:
+            return self.make_batch, THREADS
+        if self._workers is None:
+            self._workers = Workers(self.make_batch, count)
+        return self._workers.call, count
+
+    def close(self) -> None:
+        """End the processes that make batches, if there are any."""
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
 
     def make_batch(self, frames: np.ndarray, seed: tuple[int, ...]) -> TrainingBatch:
         """Return the batch of the frames with these indices."""

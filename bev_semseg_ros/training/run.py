@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -21,6 +22,7 @@ from bev_semseg_ros.training.cache import open_cache
 from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.loader import Loader, needs_in_words, trained_tasks
 from bev_semseg_ros.training.trainer import Trainer
+from bev_semseg_ros.training.workers import refuse_in_worker
 
 
 def train(
@@ -54,7 +56,9 @@ def train(
         ValueError: names a setting or file that is wrong.
         FileNotFoundError: names a file or folder that is missing.
         FloatingPointError: a loss or the gradient is no longer finite.
+        ChildProcessError: a process that makes batches was killed.
     """
+    refuse_in_worker()
     out = Path(out)
     _check(config, out, resume, init)
     cv2.setNumThreads(1)  # the loader has its own threads
@@ -89,7 +93,8 @@ def train(
         trainer.begin([Path(path) for path in init])
     out.mkdir(parents=True, exist_ok=True)
     configuration.save(config, out / "config.yaml")
-    trainer.run()
+    with closing(loader):
+        trainer.run()
     return trainer.path
 
 

@@ -323,6 +323,7 @@ def _changed_settings(saved: Config, wanted: Config) -> list[str]:
         "validation_split",
         "validation_frames",
         "checkpoint_minutes",
+        "num_workers",
     }
 
     def differing(a: dict[str, Any], b: dict[str, Any], where: str) -> Iterator[str]:

@@ -131,7 +131,8 @@ class Task:
     def encode(self, example: Example) -> Any:
         """Encode the ground truth of an augmented example for the loss, in numpy.
 
-        Loader threads call this. Return None for an example without ground truth. A task on images
+        Threads or processes of the loader call this, with the attributes that the task has at the
+        start of the training. Return None for an example without ground truth. A task on images
         gets an example with one camera for each image. A task on points also gets frames without
         points. For frames without labels, its result must contain the number of points.
         """

@@ -1,6 +1,6 @@
 """Boxes in the form that the detection loss needs.
 
-Loader threads encode single frames in numpy. The frames of a batch are then stacked into tensors.
+The loader encodes single frames in numpy. The frames of a batch are then stacked into tensors.
 """
 
 from __future__ import annotations
