@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -70,6 +71,13 @@ def data(tmp_path) -> Path:
 def tensors_of(batch: TrainingBatch) -> dict[str, Any]:
     inputs = {name: value for name, value in vars(batch.batch).items() if name != "image_keys"}
     return inputs | {"targets": batch.targets}
+
+
+def expects_interrupt(pid: str) -> bool:
+    """Return True if Python has started in a process: it then handles or ignores SIGINT."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    masks = re.findall(r"^Sig(?:Cgt|Ign):\t(\w+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
 
 
 def is_running(pid: str) -> bool:
@@ -160,6 +168,7 @@ def test_no_process_outlives_the_training(data, number):
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         wait_until(lambda: len(children.read_text().split()) == 3, 120)  # two, and Python's tracker
         pids = children.read_text().split()
+        wait_until(lambda: all(map(expects_interrupt, pids)), 120)
         if number == signal.SIGINT:
             os.killpg(process.pid, number)  # as Ctrl-C does
         else:
