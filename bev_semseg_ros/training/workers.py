@@ -173,7 +173,7 @@ def _serve(connection: Connection) -> None:
             arguments = connection.recv()
             try:
                 function = function or pickle.loads(pickled)
-                answer = pickle.dumps(function(*arguments))
+                answer = pickle.dumps(function(*arguments), pickle.HIGHEST_PROTOCOL)
             except Exception as error:
                 answer = pickle.dumps(_Failure(_portable(error), traceback.format_exc()))
             connection.send_bytes(answer)

@@ -44,7 +44,7 @@ TINY = Config(
         fusion_channels=8,
     ),
     augmentation=AugmentationConfig(camera_drop=0.0, lidar_drop=0.0),
-    training=TrainingConfig(batch_size=2, precision="fp32", crop=(64, 32), epochs=2),
+    training=TrainingConfig(batch_size=2, precision="fp32", crop=(64, 32), epochs=2, num_workers=0),
 )
 
 

@@ -154,6 +154,7 @@ def test_a_resumed_run_may_have_another_end_and_other_validation(cache, tmp_path
         validation_split="val",
         validation_frames=3,
         checkpoint_minutes=1.0,
+        num_workers=3,
     )
     resumed = training(changed, cache, tmp_path)
     resumed.resume(checkpoint.load(resumed.path))
