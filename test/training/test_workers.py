@@ -51,6 +51,13 @@ from bev_semseg_ros.config import load
 from bev_semseg_ros.training.run import train
 train(load("quick.yaml"), ["data"], "run")
 """
+# A shell that runs the tests in the background has told all its programs to ignore Ctrl-C.
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bev_semseg_ros.cli.main import main
+sys.exit(main())
+"""
 
 
 @pytest.fixture
@@ -74,7 +81,7 @@ def tensors_of(batch: TrainingBatch) -> dict[str, Any]:
 
 
 def expects_interrupt(pid: str) -> bool:
-    """Return True if Python has started in a process: it then handles or ignores SIGINT."""
+    """Return True if Python has started in a process: it then handles SIGINT, or ignores it."""
     status = Path(f"/proc/{pid}/status").read_text()
     masks = re.findall(r"^Sig(?:Cgt|Ign):\t(\w+)$", status, re.MULTILINE)
     return any(int(mask, 16) >> (signal.SIGINT - 1) & 1 for mask in masks)
@@ -156,9 +163,9 @@ def test_processes_are_the_default_only_on_a_gpu(monkeypatch):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_outlives_the_training(data, number):
-    command = [sys.executable, "-m", "bev_semseg_ros.cli.main", "train"]
+    options = ["--config", "quick.yaml", "--data", "data", "--out", "run"]
     process = subprocess.Popen(
-        [*command, "--config", "quick.yaml", "--data", "data", "--out", "run"],
+        [sys.executable, "-c", COMMAND, "train", *options],
         cwd=data,
         stderr=subprocess.PIPE,
         text=True,
