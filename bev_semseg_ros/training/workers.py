@@ -1,10 +1,13 @@
 """Processes that make batches for a GPU, which two threads of Python cannot keep busy.
 
 Each process has a connection of its own to this one. So, if a process is killed, even while it
-sends a batch, its connection ends, and with it the run. `ProcessPoolExecutor` has one connection
-for all processes and would then wait forever. A process ends when its connection does, so none
-outlives this one. Batches do not need shared memory, of which a container has little: a copy of
-one takes a tenth of the time that it takes to make it.
+sends a batch, its connection ends, and with it the run. A process ends when its connection does, so
+none outlives this one. Batches do not need shared memory, of which a container has little: a copy
+of one takes a tenth of the time that it takes to make it.
+
+ProcessPoolExecutor and torch's DataLoader have one connection for all processes. If one is killed
+while it sends, the executor waits forever; DataLoader notices it only in the main thread, and the
+thread that trains copies each batch. With DataLoader, this module was as long as it is.
 """
 
 from __future__ import annotations
