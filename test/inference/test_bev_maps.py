@@ -111,7 +111,7 @@ def test_visualize_draws_a_learned_map_and_on_request_a_lifted_one(learned, lift
         ("c", lifted, True),
     ):
         assert write_pictures(predictor, data, tmp_path / name, lifts_masks=lifts) == 1
-        (path,) = (tmp_path / name).iterdir()
+        (path,) = (tmp_path / name).glob("*.png")
         pictures.append(cv2.imread(str(path)))
     drawn, plain, asked = pictures
     assert len(asked) > len(plain)  # the legend names the classes of the map
