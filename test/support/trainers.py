@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -10,8 +11,17 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.training.cache import Cache
 from bev_semseg_ros.training.description import describe
-from bev_semseg_ros.training.loader import Loader
+from bev_semseg_ros.training.loader import Loader, TrainingBatch
 from bev_semseg_ros.training.trainer import Trainer
+
+
+class InterruptedLoader(Loader):
+    """A loader whose run is interrupted when the second epoch begins."""
+
+    def batches(self, epoch: int, first: int = 0) -> Iterator[TrainingBatch]:
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return super().batches(epoch, first)
 
 
 def training(config: Config, cache: Cache, out: Path, loader: type[Loader] = Loader) -> Trainer:

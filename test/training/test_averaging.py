@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from support.memory_dataset import TINY, TinyDataset, with_training
-from support.trainers import begun, training
+from support.trainers import InterruptedLoader, begun, training
 
 from bev_semseg_ros.evaluation.report import evaluate
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.network import Network
-from bev_semseg_ros.training.loader import Loader
 from bev_semseg_ros.training.trainer import Trainer
 
 pytestmark = pytest.mark.slow
@@ -77,16 +76,10 @@ def test_the_mean_is_evaluated_after_every_epoch(cache, tmp_path):
 
 
 def test_a_resumed_run_ends_with_the_mean_of_an_uninterrupted_one(cache, tmp_path):
-    class Interrupted(Loader):
-        def batches(self, epoch, first=0):
-            if epoch == 1:
-                raise KeyboardInterrupt
-            return super().batches(epoch, first)
-
     unbroken = begun(CONFIG, cache, tmp_path / "unbroken")
     unbroken.run()
     with pytest.raises(KeyboardInterrupt):
-        begun(CONFIG, cache, tmp_path / "broken", loader=Interrupted).run()
+        begun(CONFIG, cache, tmp_path / "broken", loader=InterruptedLoader).run()
     resumed = training(CONFIG, cache, tmp_path / "broken")
     resumed.resume(checkpoint.load(resumed.path))
     resumed.run()

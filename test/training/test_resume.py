@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from support.memory_dataset import TINY, TinyDataset, with_training
-from support.trainers import begun, training
+from support.trainers import InterruptedLoader, begun, training
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,18 +31,12 @@ class ForgetfulPillars(PillarEncoder):
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(cache, tmp_path):
-    class Interrupted(Loader):
-        def batches(self, epoch, first=0):
-            if epoch == 1:
-                raise KeyboardInterrupt
-            return super().batches(epoch, first)
-
     encoder = f"{ForgetfulPillars.__module__}:{ForgetfulPillars.__name__}"
     config = replace(TINY, model=replace(TINY.model, lidar_encoder=encoder))
     unbroken = begun(config, cache, tmp_path / "unbroken")
     unbroken.run()
     with pytest.raises(KeyboardInterrupt):
-        begun(config, cache, tmp_path / "broken", loader=Interrupted).run()
+        begun(config, cache, tmp_path / "broken", loader=InterruptedLoader).run()
     resumed = training(config, cache, tmp_path / "broken")
     torch.manual_seed(99)  # resuming must not depend on it
     resumed.resume(checkpoint.load(resumed.path))
