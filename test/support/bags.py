@@ -12,9 +12,7 @@ if TYPE_CHECKING:
     from support.peer import Peer
 
 COUNT = 6
-# Long after the stamps of every other test, because the node drops messages that are a little older
-# than the last ones.
-START = 1_000_000_000_000
+START = 7_000_000_000
 STEP = 100_000_000
 
 
