@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.srv import SetParametersAtomically
+from rcl_interfaces.srv import GetParameters, SetParametersAtomically
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -104,6 +104,15 @@ class Peer:
             lambda: self.node.count_publishers(f"{self.namespace}/perception/timing") == 1,
             what="the node's publisher",
         )
+        self.wait_until_known()
+
+    def wait_until_known(self) -> None:
+        """Wait until the node has found the subscriptions of this peer.
+
+        Until then, its first results would not arrive. DDS announces the endpoints of a process in
+        the order of their creation, so a node whose answer arrives has found all earlier ones.
+        """
+        self.call(GetParameters, "get_parameters", GetParameters.Request(), repeat=True)
 
     def header(self, frame: str):
         header = Header(frame_id=frame)

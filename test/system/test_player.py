@@ -37,6 +37,7 @@ RATE = 0.1  # 1 Hz: even a busy machine must process every frame
 def played(request, node, peers, tmp_path_factory):
     """(summary, log, peer) of a bag that was played to the node."""
     peer, folder = peers(), tmp_path_factory.mktemp("bag")
+    peer.wait_until_known()
     for messages in peer.received.values():
         messages.clear()
     stamp = peer.stamp
