@@ -9,7 +9,8 @@ _KNOWN: tuple[tuple[tuple[str, ...], str], ...] = (
     (
         ("samples", "v1.0-*"),
         "nuScenes: convert it to KITTI's layout (nuscenes-devkit: scripts/export_kitti.py), then "
-        "describe its classes in a file label_2/labels.yaml (docs/training.md, 'Your own data')",
+        "describe its classes in a file label_2/labels.yaml (docs/training.md, 'Classes of your "
+        "own')",
     ),
     (
         ("sequences/*/velodyne", "sequences/*/labels"),

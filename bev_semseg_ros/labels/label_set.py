@@ -114,8 +114,8 @@ class LabelSet:
                 f"unknown class {name!r} of the label set {self.name}, "
                 f"expected one of {', '.join(self.classes)}",
                 name,
-                "give these labels one of the names that are expected, delete them, or describe "
-                "your classes in a file labels.yaml (docs/training.md, 'Your own data')",
+                "give these labels one of the names that are expected, or delete them; KITTI's "
+                "object layout can have your own classes (docs/training.md, 'Classes of your own')",
             )
         return self.classes.index(name)
 

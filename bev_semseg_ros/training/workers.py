@@ -7,7 +7,7 @@ of one takes a tenth of the time that it takes to make it.
 
 ProcessPoolExecutor and torch's DataLoader have one connection for all processes. If one is killed
 while it sends, the executor waits forever; DataLoader notices it only in the main thread, and the
-thread that trains copies each batch. With DataLoader, this module was as long as it is.
+thread that trains copies each batch.
 """
 
 from __future__ import annotations

@@ -103,13 +103,12 @@ def kitti_velodyne_from_sensor(rows: dict[str, np.ndarray], path: Path) -> np.nd
         path: That file, for errors.
 
     Returns:
-        (4, 4) transform from the frame of the sensor to that of the Velodyne; the identity if there
-        is no row KITTI_SENSOR_ROW.
+        (4, 4) transform from the frame of the sensor to that of the Velodyne.
 
     Raises:
-        ValueError: The row is damaged.
+        ValueError: The row KITTI_SENSOR_ROW is missing or damaged.
     """
-    return _pose(rows, KITTI_SENSOR_ROW, path) if KITTI_SENSOR_ROW in rows else np.eye(4)
+    return _pose(rows, KITTI_SENSOR_ROW, path)
 
 
 def kitti_lidar_row(name: str) -> str:
