@@ -27,8 +27,7 @@ class BevMap:
         cell: Side length of a cell, metres.
         labels: Label set of `classes`.
         observed: (X, Y) bool: cells in which a lidar measured a point; None if unknown.
-        confidence: (X, Y) float32 probability, 0..1, of the class according to the network; None
-            if unknown.
+        probabilities: (C, X, Y) float32 probability, 0..1, of each class; None if unknown.
 
     Raises:
         ValueError: The arrays differ in shape, or `cell` is not above 0.
@@ -40,18 +39,26 @@ class BevMap:
     cell: float
     labels: LabelSet = field(default_factory=lambda: load_label_set(DEFAULT_BEV_LABELS))
     observed: np.ndarray | None = None
-    confidence: np.ndarray | None = None
+    probabilities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if not self.cell > 0:
             raise ValueError(f"BEV map: expected a cell above 0 metres, got {self.cell}")
-        for name in ("observed", "confidence"):
+        shapes = {
+            "observed": self.classes.shape,
+            "probabilities": (len(self.labels), *self.classes.shape),
+        }
+        for name, shape in shapes.items():
             values = getattr(self, name)
-            if values is not None and values.shape != self.classes.shape:
+            if values is not None and values.shape != shape:
                 raise ValueError(
-                    f"BEV map: classes have the shape {self.classes.shape}, "
-                    f"{name} {values.shape}; expected the same"
+                    f"BEV map: expected {name} of the shape {shape}, got {values.shape}"
                 )
+
+    @property
+    def confidence(self) -> np.ndarray | None:
+        """(X, Y) float32 probability of the class of each cell, 0..1; None if unknown."""
+        return None if self.probabilities is None else self.probabilities.max(0)
 
     def centers(self) -> np.ndarray:
         """Return the (X, Y, 2) x and y of the centres of the cells, metres in the ego frame."""
@@ -86,7 +93,8 @@ class BevMap:
 
         A map without confidences is returned unchanged.
         """
-        if self.confidence is None:
+        found = self.confidence
+        if found is None:
             return self
-        classes = np.where(self.confidence < confidence, np.uint8(MASK_IGNORED), self.classes)
+        classes = np.where(found < confidence, np.uint8(MASK_IGNORED), self.classes)
         return replace(self, classes=classes)

@@ -26,6 +26,7 @@ from bev_semseg_ros.inference.warm_up import warm_up_samples
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
+from bev_semseg_ros.model.tasks.bev_segmentation.refinement import refine_learned, refine_lifted
 from bev_semseg_ros.model.tasks.task import Task
 from bev_semseg_ros.preprocessing import Sample, network_size, prepare
 from bev_semseg_ros.resources import shipped_checkpoint
@@ -359,7 +360,7 @@ class Predictor:
 
         The map is the result of the task `bev_segmentation`; cells below the confidence
         `postprocess.bev_confidence` are unknown. If the network does not have this task, its masks
-        are lifted.
+        are lifted. Both maps are refined by the boxes, see `bev_segmentation/refinement.py`.
 
         Args:
             seen: frame or sample that the network predicted.
@@ -368,17 +369,21 @@ class Predictor:
         Returns:
             The map; None without points, or if the network gives none.
         """
-        learned = prediction.results.get("bev_segmentation")
-        if learned is not None:
-            return learned.above(self.config.postprocess.bev_confidence)
         if self.bev_labels is None:
             return None
         if isinstance(seen, Frame):
             sample = prepare(seen.without_images(), self.config)
         else:
             sample = seen.within(self.config.grid)
-        grid = self.config.grid
-        return lift(sample.points, prediction, grid, self.bev_labels, sample.main_origin)
+        grid, settings = self.config.grid, self.config.postprocess
+        lifted = lift(sample.points, prediction, grid, self.bev_labels, sample.main_origin)
+        learned = prediction.results.get("bev_segmentation")
+        if learned is not None:
+            refined = refine_learned(learned, lifted, prediction, settings.score_threshold)
+            return refined.above(settings.bev_confidence)
+        if lifted is None:
+            return None
+        return refine_lifted(lifted, prediction, settings.score_threshold)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":

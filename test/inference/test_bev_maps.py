@@ -9,12 +9,14 @@ import pytest
 import torch
 from support.memory_dataset import TINY, TinyDataset
 
-from bev_semseg_ros.frame import BevMap, Frame
+from bev_semseg_ros.bev_lifting import lift
+from bev_semseg_ros.frame import BevMap, Frame, Prediction
 from bev_semseg_ros.geometry import rotation_z, transform
 from bev_semseg_ros.inference.around import pass_config
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.model.tasks.bev_segmentation.refinement import refine_learned
 from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.visualization.pictures import write_pictures
 
@@ -53,14 +55,24 @@ def map_of(predictor: Predictor, frame: Frame, mode: str = "fused") -> BevMap | 
     return predictor.bev_map(sample, predictor.predict_sample(sample, mode))
 
 
+def lift_map(predictor: Predictor, frame: Frame, prediction: Prediction) -> BevMap | None:
+    sample = prepare(frame, predictor.config)
+    labels = predictor.label_sets["bev_segmentation"]
+    return lift(sample.points, prediction, TINY.grid, labels, sample.main_origin)
+
+
 def test_a_learned_map_has_unknown_cells_where_its_confidence_is_low(learned):
     frame, _ = TinyDataset()[0]
-    found = learned.predict(frame).results["bev_segmentation"]
-    assert found.classes.shape == TINY.grid.output_shape and found.classes.max() < 8
+    prediction = learned.predict(frame)
+    raw = prediction.results["bev_segmentation"]
+    assert raw.classes.shape == TINY.grid.output_shape and raw.classes.max() < 8
+    threshold = TINY.postprocess.score_threshold
+    found = refine_learned(raw, lift_map(learned, frame, prediction), prediction, threshold)
+    assert not np.array_equal(found.classes, raw.classes)
     shown = map_of(learned, frame)
     unsure = found.confidence < TINY.postprocess.bev_confidence
     assert unsure.any() and not unsure.all()
-    assert np.array_equal(shown.classes == MASK_IGNORED, unsure)
+    assert np.array_equal(shown.classes, np.where(unsure, MASK_IGNORED, found.classes))
     assert map_of(learned, frame, "lidar_only") is not None
     assert map_of(learned, frame, "camera_only") is None  # it uses points alone
     assert learned.output_labels["bev_segmentation"].name == "bev_8"

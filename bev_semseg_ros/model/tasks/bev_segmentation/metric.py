@@ -6,6 +6,8 @@ cells, the region `observed` those in which a lidar measured a point. For frames
 ground truth, labelled points vote as in `bev_lifting`, and the region `points` contains the cells
 with a vote. This also holds for frames whose map has classes that do not map to those of the
 network. Cells that are unknown in the predicted map count as missed.
+
+Each map is scored twice: as it is, and refined by masks and boxes, as it is published.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from bev_semseg_ros.config import Config
 from bev_semseg_ros.data.example import make_example
 from bev_semseg_ros.frame import Annotation, BevMap, Frame, Mode, Prediction
 from bev_semseg_ros.labels import LabelSet, shared_label_set
+from bev_semseg_ros.model.tasks.bev_segmentation.refinement import refine_learned, refine_lifted
 from bev_semseg_ros.model.tasks.bev_segmentation.targets import encode_cells
 from bev_semseg_ros.model.tasks.bootstrap import interval, resample
 from bev_semseg_ros.model.tasks.detection.metric import in_image
@@ -38,6 +41,7 @@ MAX_RANGE = 40.0  # metres
 # unknown cells have the class of the nearest known cell.
 METHODS = ("learned", "lifted", "lifted_filled")
 REGIONS = ("observed", "in_view", "points")
+REFINED = "refined"
 
 _FrameCounts = dict[tuple[str, str], np.ndarray]  # method and region -> confusion
 
@@ -99,14 +103,20 @@ class BevSegmentationMetric(Metric):
         return BevMap(cells.mask, grid.x_min, grid.y_min, grid.output_cell, cells.labels)
 
     def _maps(self, sample: Sample, prediction: Prediction) -> dict[str, BevMap]:
-        """Return the maps to score by METHODS, as far as there are any."""
+        """Return the maps to score by METHODS and "refined.METHOD", as far as there are any."""
         maps = {}
+        threshold = self._config.postprocess.score_threshold
+        lifted = lift(sample.points, prediction, self._config.grid, self.labels, sample.main_origin)
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
             maps["learned"] = learned
-        lifted = lift(sample.points, prediction, self._config.grid, self.labels, sample.main_origin)
+            refined = refine_learned(learned, lifted, prediction, threshold)
+            maps[f"{REFINED}.learned"] = refined
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
+            refined = refine_lifted(lifted, prediction, threshold)
+            maps[f"{REFINED}.lifted"] = refined
+            maps[f"{REFINED}.lifted_filled"] = fill_from_nearest(refined)
         return maps
 
     def _most_frames(self) -> tuple[LabelSet, list[_FrameCounts]]:
@@ -130,41 +140,19 @@ class BevSegmentationMetric(Metric):
             `labels`; for each of METHODS and REGIONS `num_frames`, `miou`, `iou` (by class),
             `drivable_iou` (of road and lane markings as one class) and `interval`, the 95 %
             bootstrap interval over frames of the mean; `gain`: for each region `miou`, learned
-            minus lifted_filled on the frames that have both, and its `interval`. Regions without
-            ground truth are left out.
+            minus lifted_filled on the frames that have both, and its `interval`; and `refined`, the
+            same of the refined maps. Regions without ground truth are left out.
         """
         labels, frames = self._most_frames()
-        result: dict[str, Any] = {"labels": labels.name}
-        for method in METHODS:
-            result[method] = {}
-            for region in REGIONS:
-                counts = [each[method, region] for each in frames if (method, region) in each]
-                if counts:
-                    drivable = drivable_iou(np.sum(counts, axis=0), labels)
-                    result[method][region] = scores_of(counts, labels) | {"drivable_iou": drivable}
-        result["gain"] = {
-            region: gain for region in REGIONS if (gain := _gain(frames, region)) is not None
-        }
-        return result
+        plain = _scores(frames, labels, "")
+        return {"labels": labels.name, **plain, REFINED: _scores(frames, labels, f"{REFINED}.")}
 
     @staticmethod
     def table(result: Mapping[str, Any]) -> list[str]:
         """Return a result as lines of text."""
         lines = [f"bird's-eye view, {result['labels']}, within {MAX_RANGE:.0f} m"]
-        for method in METHODS:
-            for region, scores in result[method].items():
-                items = [f"{name} {_shown(value)}" for name, value in scores["iou"].items()]
-                lines += [
-                    f"  {method.replace('_', ' ')}, {region.replace('_', ' ')}: "
-                    f"{scores['num_frames']} frames, mIoU {_shown(scores['miou'])}"
-                    f"{_range(scores['interval'])}, drivable {_shown(scores['drivable_iou'])}",
-                    "    " + ", ".join(items),
-                ]
-        for region, gain in result["gain"].items():
-            lines.append(
-                f"  learned minus lifted filled, {region.replace('_', ' ')}: mIoU "
-                f"{gain['miou']:+.3f}{_range(gain['interval'])}"
-            )
+        for scores, title in ((result, ""), (result[REFINED], f"{REFINED} ")):
+            lines += _lines(scores, title)
         return lines if len(lines) > 1 else [*lines, "  no frame with ground truth and a map"]
 
     @staticmethod
@@ -173,6 +161,41 @@ class BevSegmentationMetric(Metric):
         learned = result["learned"]
         scores = learned.get("in_view") or learned.get("points") or {}
         return {"bev_miou": scores.get("miou")}
+
+
+def _scores(frames: Iterable[_FrameCounts], labels: LabelSet, prefix: str) -> dict[str, Any]:
+    """Return the figures of the maps whose names begin with a prefix, see `result`."""
+    found: dict[str, Any] = {}
+    for method in METHODS:
+        found[method] = {}
+        for region in REGIONS:
+            key = (prefix + method, region)
+            counts = [each[key] for each in frames if key in each]
+            if counts:
+                drivable = drivable_iou(np.sum(counts, axis=0), labels)
+                found[method][region] = scores_of(counts, labels) | {"drivable_iou": drivable}
+    gains = {region: _gain(frames, prefix, region) for region in REGIONS}
+    return found | {"gain": {region: gain for region, gain in gains.items() if gain is not None}}
+
+
+def _lines(scores: Mapping[str, Any], title: str) -> list[str]:
+    """Return the figures of `_scores` as lines of text."""
+    lines = []
+    for method in METHODS:
+        for region, found in scores[method].items():
+            items = [f"{name} {_shown(value)}" for name, value in found["iou"].items()]
+            lines += [
+                f"  {title}{method.replace('_', ' ')}, {region.replace('_', ' ')}: "
+                f"{found['num_frames']} frames, mIoU {_shown(found['miou'])}"
+                f"{_range(found['interval'])}, drivable {_shown(found['drivable_iou'])}",
+                "    " + ", ".join(items),
+            ]
+    for region, gain in scores["gain"].items():
+        lines.append(
+            f"  {title}learned minus {title}lifted filled, {region.replace('_', ' ')}: mIoU "
+            f"{gain['miou']:+.3f}{_range(gain['interval'])}"
+        )
+    return lines
 
 
 def _regions(
@@ -219,13 +242,10 @@ def drivable_iou(counts: np.ndarray, labels: LabelSet) -> float | None:
     return float(hits / union) if truth else None
 
 
-def _gain(frames: Iterable[_FrameCounts], region: str) -> dict[str, Any] | None:
+def _gain(frames: Iterable[_FrameCounts], prefix: str, region: str) -> dict[str, Any] | None:
     """Return the mIoU of the learned map minus that of the filled map, on the same frames."""
-    pairs = [
-        (each["learned", region], each["lifted_filled", region])
-        for each in frames
-        if ("learned", region) in each and ("lifted_filled", region) in each
-    ]
+    first, second = ((prefix + method, region) for method in ("learned", "lifted_filled"))
+    pairs = [(each[first], each[second]) for each in frames if first in each and second in each]
     stacked: np.ndarray = np.array(pairs)
     if not stacked.any():
         return None

@@ -12,21 +12,21 @@ from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 
 
 def decode_map(logits: Tensor, grid: GridConfig, labels: LabelSet) -> BevMap:
-    """Return the best class of every cell and its probability.
+    """Return the best class of every cell, and the probabilities of all classes.
 
     Args:
         logits: (C, X, Y).
         grid: the BEV grid.
         labels: label set of the classes.
     """
-    confidence, classes = torch.softmax(logits.float(), 0).max(0)
+    probabilities = torch.softmax(logits.float(), 0)
     return BevMap(
-        classes.to(torch.uint8).cpu().numpy(),
+        probabilities.argmax(0).to(torch.uint8).cpu().numpy(),
         grid.x_min,
         grid.y_min,
         grid.output_cell,
         labels,
-        confidence=confidence.cpu().numpy(),
+        probabilities=probabilities.cpu().numpy(),
     )
 
 
@@ -45,7 +45,7 @@ def join_maps(ahead: BevMap, behind: BevMap, grid: GridConfig) -> BevMap:
         grid.y_min,
         grid.output_cell,
         ahead.labels,
-        confidence=np.zeros(shape, np.float32),
+        probabilities=np.zeros((len(ahead.labels), *shape), np.float32),
     )
     centers = whole.centers()
     is_ahead = centers[..., 0] >= 0
@@ -54,6 +54,6 @@ def join_maps(ahead: BevMap, behind: BevMap, grid: GridConfig) -> BevMap:
         chosen = half & inside
         rows, columns = cells[chosen].T
         whole.classes[chosen] = part.classes[rows, columns]
-        if whole.confidence is not None and part.confidence is not None:
-            whole.confidence[chosen] = part.confidence[rows, columns]
+        if whole.probabilities is not None and part.probabilities is not None:
+            whole.probabilities[:, chosen] = part.probabilities[:, rows, columns]
     return whole

@@ -10,14 +10,14 @@ import pytest
 from support.memory_dataset import TINY, RigDataset, TinyDataset, with_training
 
 from bev_semseg_ros.evaluation.report import Report
-from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Frame, Prediction
+from bev_semseg_ros.frame import CAMERA, LIDAR, Annotation, BevMap, Boxes, Frame, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, load_label_set
 from bev_semseg_ros.model.build import build_tasks
 from bev_semseg_ros.model.tasks.bev_segmentation.metric import BevSegmentationMetric, cells_in_view
 from bev_semseg_ros.model.tasks.segmentation.metric import intersection_over_union
 
 PIXELS, BEV = load_label_set("driving_13"), load_label_set("bev_8")
-ROAD, MARKING, SIDEWALK = 0, 1, 2
+ROAD, MARKING, SIDEWALK, VEHICLE = 0, 1, 2, 6
 
 
 def a_map(classes: np.ndarray | list, observed: np.ndarray | None = None) -> BevMap:
@@ -137,6 +137,32 @@ def test_the_gain_over_an_equal_map_is_zero_in_every_resample() -> None:
     low, high = result["learned"]["in_view"]["interval"]
     assert low < high
     assert result["gain"]["in_view"] == {"miou": 0, "interval": [0, 0]}
+
+
+def test_refined_maps_are_scored_beside_the_original_ones() -> None:
+    metric = BevSegmentationMetric(BEV, TINY)
+    frame, annotation = TinyDataset()[0]
+    truth = BevMap(np.full((50, 40), VEHICLE, np.uint8), 0, -8, 0.4)
+    learned = replace(truth, classes=np.full_like(truth.classes, ROAD))
+    chances = np.eye(len(BEV), dtype=np.float32)[ROAD][:, None, None]
+    learned = replace(learned, probabilities=np.tile(chances, (1, 50, 40)))
+    everywhere = Boxes(
+        np.array([[10.0, 0, 1]]),
+        np.array([[60.0, 60, 2]]),
+        np.zeros(1),
+        np.zeros(1, int),
+        np.ones(1),
+    )
+    found = predicted(frame, annotation.mask, learned)
+    labels = {**found.label_sets, "detection": load_label_set("boxes_4")}
+    found = replace(found, boxes=everywhere, label_sets=labels)
+    metric.add(frame, replace(annotation, bev=truth), found, "fused")
+    result = metric.result()
+    assert result["learned"]["in_view"]["miou"] == 0
+    for method in ("learned", "lifted", "lifted_filled"):
+        assert result["refined"][method]["in_view"]["miou"] == 1
+    assert result["gain"]["in_view"]["miou"] == result["refined"]["gain"]["in_view"]["miou"] == 0
+    assert sum("refined" in line for line in metric.table(result)) == 8
 
 
 def test_without_a_true_map_the_labelled_points_are_the_ground_truth() -> None:

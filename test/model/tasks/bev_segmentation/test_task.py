@@ -137,7 +137,7 @@ def test_each_pass_fills_its_own_half_of_the_map(y_max: float) -> None:
         classes = np.zeros(one_pass.output_shape, np.uint8)
         found = BevMap(
             classes, one_pass.x_min, one_pass.y_min, one_pass.output_cell, BEV,
-            confidence=np.full(classes.shape, 0.25 * number, np.float32),
+            probabilities=np.full((8, *classes.shape), 0.25 * number, np.float32),
         )  # fmt: skip
         cell = found.cells_of(np.array([9.0, 3.0]))[0]
         classes[cell[0], cell[1]] = number
