@@ -7,6 +7,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,20 @@ def test_a_task_for_which_no_frame_has_labels_is_named_and_does_not_count_as_tra
     reason = "warning: segmentation is not trained: no frame has an image and a mask"
     assert reason in capsys.readouterr().err
     assert checkpoint.load(path).info["tasks"] == ["detection"]
+
+
+def test_masks_in_which_all_pixels_are_ignored_are_refused(tmp_path):
+    tiny_data.write_kitti_frame(tmp_path / "data", "000000")
+    training = tmp_path / "data" / "training"
+    height, width, _ = cv2.imread(str(training / "image_2" / "000000.png")).shape
+    tiny_data.write_png(
+        training / "semantic" / "000000.png", np.full((height, width), 255, np.uint8)
+    )
+    config = with_training(max_steps=1, batch_size=1)
+    with pytest.raises(ValueError, match="segmentation: no label of the training data has a class"):
+        train(config, [tmp_path / "data"], tmp_path / "run")
+    others = with_training(max_steps=1, batch_size=1, tasks=("detection",))
+    assert train(others, [tmp_path / "data"], tmp_path / "boxes").exists()
 
 
 def test_a_finished_run_is_not_overwritten(tmp_path):

@@ -77,8 +77,19 @@ class ClassificationTask(Task):
         return {self.counts_key: self.class_weights.counts()}
 
     def begin_training(self, info: Mapping[str, Any]) -> None:
-        """Weight the classes by the counts under `counts_key`."""
-        self.class_weights.fix(info[self.counts_key])
+        """Weight the classes by the counts under `counts_key`.
+
+        Raises:
+            ValueError: no label has a class.
+        """
+        counts = info[self.counts_key]
+        if not any(counts):
+            raise ValueError(
+                f"{self.name}: no label of the training data has a class, all are ignored (as "
+                f"{MASK_IGNORED} in a mask); check the labels, or leave the task out with "
+                "training.tasks"
+            )
+        self.class_weights.fix(counts)
 
 
 def _cross_entropy(
