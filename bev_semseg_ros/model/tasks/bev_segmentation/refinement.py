@@ -19,17 +19,18 @@ from bev_semseg_ros.labels import MASK_IGNORED
 
 LEAST = 1e-4  # lower limit of probabilities
 LIFTED = 1.5  # log odds that the lifted map adds to the class that it shows in a cell
-DECISIVE = 20.0  # log odds: the class is certain, whatever the map shows
 # Class of the map -> log odds that a box adds to it in its cells, and takes from it in the cells
-# around; and how far around, metres. A person is hardly larger than a cell.
-OF_BOXES = {"vehicle": (DECISIVE, 1.0), "person": (2.0, 0.5)}
+# around; and how far around, metres. A vehicle's box always decides. A person is hardly larger than
+# a cell.
+OF_BOXES = {"vehicle": (20.0, 1.0), "person": (2.0, 0.5)}
 MARGIN = 0.1  # metres: a cell belongs to a box if its centre is at most this far outside
 
 
 def refine_lifted(lifted: BevMap, prediction: Prediction, score_threshold: float) -> BevMap:
-    """Return a lifted map with the vehicles of the boxes.
+    """Return a lifted map with the vehicles and persons of the boxes.
 
-    The cells of a vehicle's box become vehicle. Vehicle cells around it become unknown.
+    The cells of a vehicle's box become vehicle, and vehicle cells around it unknown. The same holds
+    for persons: a lifted map has no probabilities that could speak against a box.
 
     Args:
         lifted: map of the same frame.
@@ -37,10 +38,9 @@ def refine_lifted(lifted: BevMap, prediction: Prediction, score_threshold: float
         score_threshold: lowest score of boxes to use, 0..1.
     """
     classes = lifted.classes.copy()
-    for number, amount, inside, around in _evidence(lifted, prediction, score_threshold):
-        if amount == DECISIVE:
-            classes[around & (classes == number)] = MASK_IGNORED
-            classes[inside] = number
+    for number, _, inside, around in _evidence(lifted, prediction, score_threshold):
+        classes[around & (classes == number)] = MASK_IGNORED
+        classes[inside] = number
     return replace(lifted, classes=classes)
 
 

@@ -84,6 +84,13 @@ def test_a_lifted_map_gets_the_whole_car_and_loses_what_is_beside_it():
     assert np.array_equal(refined.classes[others], lifted.classes[others])
 
 
+def test_a_lifted_map_gets_the_persons_of_boxes():
+    lifted = replace(learned(ROAD), probabilities=None)
+    person = ("pedestrian", (6.0, 0.0), (0.8, 0.8), 0.0)
+    refined = refine_lifted(lifted, prediction(person), 0.3)
+    assert (refined.classes == PERSON).sum() == 4 and (lifted.classes != PERSON).all()
+
+
 def test_a_box_turns_with_its_yaw():
     turned = ("truck", (6.0, 0.0), (4.0, 2.0), np.pi / 2)
     across = refine(learned(ROAD), prediction(turned))
