@@ -6,6 +6,7 @@ import copy
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from bev_semseg_ros.inference.choices import choose_device, choose_engine, choos
 from bev_semseg_ros.inference.compilation import compile_network
 from bev_semseg_ros.inference.engine import CompiledByShape, cache_folder, torch_threads
 from bev_semseg_ros.inference.warm_up import warm_up_samples
+from bev_semseg_ros.input_check import LARGEST_INTENSITY, full_scale
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
@@ -215,10 +217,21 @@ class Predictor:
     def predict(
         self, frame: Frame, mode: Mode = "fused", score_threshold: float | None = None
     ) -> Prediction:
-        """Run the network on a frame, see `predict_sample`."""
+        """Run the network on a frame, see `predict_sample`.
+
+        Warns if the intensities of a lidar are not in the range 0 to 1.
+        """
         if mode == "lidar_only":
             frame = frame.without_images()  # do not rectify them in vain
         sample = prepare(frame, self.config, self.whole_clouds)
+        if sample.points is not None:
+            largest = sample.points[:, 3].max(initial=0)
+            if largest > LARGEST_INTENSITY:
+                warnings.warn(
+                    f"the intensities of a lidar reach {largest:g}, but the network expects 0 to "
+                    f"1: divide them by {full_scale('f4', float(largest)):g}",
+                    stacklevel=2,
+                )
         return self.predict_sample(sample, mode, score_threshold)
 
     def predict_sample(

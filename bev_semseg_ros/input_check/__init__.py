@@ -7,6 +7,7 @@ lacks are reported as unknown, which is never an error.
 
 from bev_semseg_ros.input_check.finding import LEVELS, Finding, Level
 from bev_semseg_ros.input_check.intensity import (
+    LARGEST_INTENSITY,
     better_intensity_scale,
     expected_full_scale,
     full_scale,
@@ -25,6 +26,7 @@ from bev_semseg_ros.input_check.table import counted, findings_table
 __all__ = [
     "GROUND_RADIUS",
     "INTENSITY_SHARE",
+    "LARGEST_INTENSITY",
     "LEVELS",
     "Finding",
     "InputStatistics",

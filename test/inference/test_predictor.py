@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from support.inference import (
     new_predictor,
 )
 
-from bev_semseg_ros.frame import CameraImage
+from bev_semseg_ros.frame import LIDAR, CameraImage
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.choices import choose_precision
 from bev_semseg_ros.inference.engine import torch_threads
@@ -72,6 +73,17 @@ def test_the_mask_has_the_size_of_the_networks_image(simple):
     prediction = simple.predict(frame())
     assert prediction.mask.shape == (96, 160) and prediction.mask.dtype == np.uint8
     assert prediction.camera.size == (160, 96)
+
+
+def test_intensities_in_bytes_are_reported_with_the_remedy(simple):
+    usual = frame()
+    scan = usual.lidars[LIDAR]
+    raw = replace(scan, points=scan.points * np.array([1, 1, 1, 255], np.float32))
+    with pytest.warns(UserWarning, match="intensities of a lidar reach .* divide them by 255"):
+        simple.predict(replace(usual, lidars={LIDAR: raw}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        simple.predict(usual)
 
 
 def test_an_empty_cloud_gives_a_prediction(simple):
