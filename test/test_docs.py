@@ -142,7 +142,7 @@ Some topics exist only under a condition:
 | all with `bev` in their name | the checkpoint has the task `bev_segmentation`, or the classes of its masks map to the label set `bev_8` |
 | all with a type of `vision_msgs` | in addition, the package `vision_msgs` is installed |
 
-The `bev` topics have one of two sources. Boxes
+The `bev` topics have one of two sources. The boxes on `~/markers`
 [refine](architecture.md#classes-in-the-birds-eye-view) the map of either source: a detected vehicle
 covers all of its cells.
 

@@ -57,7 +57,7 @@ class BevMap:
 
     @property
     def confidence(self) -> np.ndarray | None:
-        """(X, Y) float32 probability of the class of each cell, 0..1; None if unknown."""
+        """(X, Y) float32 highest probability of each cell, 0..1; None if unknown."""
         return None if self.probabilities is None else self.probabilities.max(0)
 
     def centers(self) -> np.ndarray:

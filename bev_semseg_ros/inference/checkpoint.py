@@ -293,7 +293,8 @@ def load(path: str | Path) -> Checkpoint:
     try:
         config = configuration.from_dict(content["config"])
         label_sets = {
-            str(name): LabelSet.from_dict(values) for name, values in content["label_sets"].items()
+            str(name): LabelSet.from_dict(values).with_shipped_mappings()
+            for name, values in content["label_sets"].items()
         }
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error

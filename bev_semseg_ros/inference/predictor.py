@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bev_semseg_ros.bev_lifting import lift
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import MODES, BevMap, Frame, Mode, Prediction
+from bev_semseg_ros.frame import MODES, BevMap, Frame, LidarScan, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
 from bev_semseg_ros.inference.choices import choose_device, choose_engine, choose_precision
@@ -111,6 +111,7 @@ class Predictor:
         threads = num_threads or len(os.sched_getaffinity(0))
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         compile_network(self._network, self.device, self.precision, self.engine, threads, cache)
+        self._warned: set[str] = set()  # names of lidars
         self._lock = threading.Lock()  # compiled parts have one set of buffers
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
@@ -219,19 +220,14 @@ class Predictor:
     ) -> Prediction:
         """Run the network on a frame, see `predict_sample`.
 
-        Warns if the intensities of a lidar are not in the range 0 to 1.
+        Warns once for each lidar if its intensities are far above 1.
         """
         if mode == "lidar_only":
             frame = frame.without_images()  # do not rectify them in vain
+        for name, scan in frame.lidars.items():
+            if name not in self._warned:
+                self._check_intensities(name, scan)
         sample = prepare(frame, self.config, self.whole_clouds)
-        if sample.points is not None:
-            largest = sample.points[:, 3].max(initial=0)
-            if largest > LARGEST_INTENSITY:
-                warnings.warn(
-                    f"the intensities of a lidar reach {largest:g}, but the network expects 0 to "
-                    f"1: divide them by {full_scale('f4', float(largest)):g}",
-                    stacklevel=2,
-                )
         return self.predict_sample(sample, mode, score_threshold)
 
     def predict_sample(
@@ -289,6 +285,16 @@ class Predictor:
         boxes, masks = results.pop("detection", None), results.pop("segmentation", {})
         cameras = {name: seen.camera for name, seen in sample.images.items()}
         return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results, self.label_sets)
+
+    def _check_intensities(self, name: str, scan: LidarScan) -> None:
+        largest = 0.0 if scan.points is None else float(scan.points[:, 3].max(initial=0))
+        if largest > LARGEST_INTENSITY:
+            self._warned.add(name)
+            warnings.warn(
+                f"the intensities of the lidar {name!r} reach {largest:g}, but the network expects "
+                f"0 to 1: divide them by {full_scale('f4', largest):g}",
+                stacklevel=3,
+            )
 
     def _look(
         self,
@@ -368,7 +374,9 @@ class Predictor:
         bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
         return self.label_sets | bev
 
-    def bev_map(self, seen: Frame | Sample, prediction: Prediction) -> BevMap | None:
+    def bev_map(
+        self, seen: Frame | Sample, prediction: Prediction, score_threshold: float | None = None
+    ) -> BevMap | None:
         """Return the classes in the bird's-eye view, as the node publishes them.
 
         The map is the result of the task `bev_segmentation`; cells below the confidence
@@ -378,6 +386,8 @@ class Predictor:
         Args:
             seen: frame or sample that the network predicted.
             prediction: prediction for it.
+            score_threshold: lowest score of boxes that refine the map, 0..1; None: the
+                configuration's.
 
         Returns:
             The map; None without points, or if the network gives none.
@@ -389,14 +399,16 @@ class Predictor:
         else:
             sample = seen.within(self.config.grid)
         grid, settings = self.config.grid, self.config.postprocess
+        if score_threshold is None:
+            score_threshold = settings.score_threshold
         lifted = lift(sample.points, prediction, grid, self.bev_labels, sample.main_origin)
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
-            refined = refine_learned(learned, lifted, prediction, settings.score_threshold)
+            refined = refine_learned(learned, lifted, prediction, score_threshold)
             return refined.above(settings.bev_confidence)
         if lifted is None:
             return None
-        return refine_lifted(lifted, prediction, settings.score_threshold)
+        return refine_lifted(lifted, prediction, score_threshold)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":

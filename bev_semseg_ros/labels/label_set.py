@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -166,6 +166,22 @@ class LabelSet:
         numbers = self.mapping_to(other)
         table[: len(self)] = np.where(numbers < 0, MASK_IGNORED, numbers)
         return table
+
+    def with_shipped_mappings(self) -> LabelSet:
+        """Return a stored set with the mappings that the shipped set of its name has in addition.
+
+        A set with other classes than the shipped one is returned unchanged.
+        """
+        if self.name not in shipped_label_sets():
+            return self
+        shipped = load_label_set(self.name)
+        if self.classes != shipped.classes:
+            return self
+        return replace(
+            self,
+            coarser={**shipped.coarser, **self.coarser},
+            finer={**shipped.finer, **self.finer},
+        )
 
     def coarser_sets(self) -> list[LabelSet]:
         """Return the shipped sets that this set maps to, finest first, without the set itself."""

@@ -236,6 +236,16 @@ def test_the_label_sets_are_stored_with_the_weights(tmp_path):
     assert [task.labels.name for task in network.tasks] == ["a2d2_boxes", "a2d2_38"]
 
 
+def test_a_stored_label_set_gets_the_mappings_that_were_added_since(network, tmp_path):
+    path = tmp_path / "old.pt"
+    checkpoint.save(path, network, CONFIG, {})
+    shipped = load_label_set("driving_13")
+    assert shipped.coarser
+    old = {"segmentation": shipped.to_dict() | {"coarser": {}}}
+    tampered(path, label_sets=old | {"detection": load_label_set("boxes_4").to_dict()})
+    assert checkpoint.load(path).label_sets["segmentation"] == shipped
+
+
 def test_a_checkpoint_does_not_need_the_file_of_its_label_set(tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text(

@@ -1,14 +1,14 @@
 """A node among processes that were killed, which leaves their shared memory behind.
 
 Each fixture has a domain of its own. Fast DDS numbers ports by domain, and a process that gets the
-port of one that was killed a moment ago sometimes receives nothing (Fast DDS 2.14, see
-github.com/eProsima/Fast-DDS/issues/5737). That must not happen to other tests.
+port of one that was killed a moment ago sometimes receives nothing (Fast DDS 2.14; a similar
+report is github.com/eProsima/Fast-DDS/issues/5737). That must not happen to other tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,25 +16,27 @@ from rosbags.rosbag2 import StoragePlugin
 from support.bags import write_bag
 from support.faults import recover
 from support.peer import Peer
-from support.process import Process
+from support.process import Process, node_arguments
 
 from bev_semseg_ros.ros.domain import reserve_domain
 
 
 @contextmanager
-def own_domain() -> Iterator[None]:
-    """Have new participants use a domain that nobody else uses."""
-    with reserve_domain() as domain, pytest.MonkeyPatch.context() as patch:
+def own_domain(nodes: ExitStack) -> Iterator[None]:
+    """Have new participants use a domain that nobody else uses, and end the nodes with it."""
+    with reserve_domain() as domain, pytest.MonkeyPatch.context() as patch, nodes:
         patch.setenv("ROS_DOMAIN_ID", str(domain.number))
         yield
 
 
 @pytest.fixture(scope="module")
-def start(start_node) -> Callable[[], Process]:
-    """Return start(), which returns a node that is ready."""
+def start(checkpoint_file: Path, calibration_file: Path) -> Callable[[ExitStack], Process]:
+    """Return start(nodes), which returns a node that is ready and ends with `nodes`."""
 
-    def start() -> Process:
-        process = start_node()
+    def start(nodes: ExitStack) -> Process:
+        values = {"checkpoint": checkpoint_file, "calibration": calibration_file}
+        arguments = node_arguments(**values, score_threshold=0.01)
+        process = nodes.enter_context(Process("node", *arguments))
         process.wait_for("READY")
         return process
 
@@ -44,8 +46,8 @@ def start(start_node) -> Callable[[], Process]:
 @pytest.fixture
 def connected(start, calibration) -> Iterator[tuple[Process, Peer]]:
     """Return a node and its peer, which have found each other."""
-    with own_domain(), closing(Peer(calibration)) as peer:
-        process = start()
+    with own_domain(nodes := ExitStack()), closing(Peer(calibration)) as peer:
+        process = start(nodes)
         peer.connect()
         yield process, peer
 
@@ -53,12 +55,12 @@ def connected(start, calibration) -> Iterator[tuple[Process, Peer]]:
 @pytest.fixture(scope="module")
 def restarted(start, calibration) -> Iterator[tuple[Process, Peer, set[Path]]]:
     """Return a node that replaces a killed one, its peer, and earlier files in /dev/shm."""
-    with own_domain(), closing(Peer(calibration)) as peer:
-        killed = start()
+    with own_domain(nodes := ExitStack()), closing(Peer(calibration)) as peer:
+        killed = start(nodes)
         recover(peer)
         killed.kill()
         earlier = set(Path("/dev/shm").iterdir())  # the new node may map files of the killed one
-        process = start()
+        process = start(nodes)
         recover(peer)
         yield process, peer, earlier
 

@@ -80,14 +80,13 @@ class ClassificationTask(Task):
         """Weight the classes by the counts under `counts_key`.
 
         Raises:
-            ValueError: no label has a class.
+            ValueError: all counts are 0.
         """
         counts = info[self.counts_key]
         if not any(counts):
             raise ValueError(
-                f"{self.name}: no label of the training data has a class, all are ignored (as "
-                f"{MASK_IGNORED} in a mask); check the labels, or leave the task out with "
-                "training.tasks"
+                f"{self.name}: all labels that were examined are ignored (as {MASK_IGNORED} in a "
+                "mask); check the labels, or leave this task out of training.tasks"
             )
         self.class_weights.fix(counts)
 

@@ -187,7 +187,8 @@ class Pipeline:
             poses.output_from_ego,
             used_images,
             parameters,
-            lambda: self._predictor.bev_map(sample, prediction),
+            # The published boxes refine the map, whatever their scores.
+            lambda: self._predictor.bev_map(sample, prediction, 0.0),
             {name: (scan, clouds[name]) for name, scan in frame.lidars.items()},
         )
         clock.end("publish_ms")

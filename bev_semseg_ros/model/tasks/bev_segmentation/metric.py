@@ -7,7 +7,7 @@ ground truth, labelled points vote as in `bev_lifting`, and the region `points` 
 with a vote. This also holds for frames whose map has classes that do not map to those of the
 network. Cells that are unknown in the predicted map count as missed.
 
-Each map is scored twice: as it is, and refined by masks and boxes, as it is published.
+Each map is scored twice: as it is, and refined by boxes and masks (see `refinement`).
 """
 
 from __future__ import annotations
@@ -114,9 +114,9 @@ class BevSegmentationMetric(Metric):
             maps[f"{REFINED}.learned"] = refined
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
-            refined = refine_lifted(lifted, prediction, threshold)
-            maps[f"{REFINED}.lifted"] = refined
-            maps[f"{REFINED}.lifted_filled"] = fill_from_nearest(refined)
+            for name, fill in (("lifted", False), ("lifted_filled", True)):
+                refined = refine_lifted(lifted, prediction, threshold, fill)
+                maps[f"{REFINED}.{name}"] = refined
         return maps
 
     def _most_frames(self) -> tuple[LabelSet, list[_FrameCounts]]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from bev_semseg_ros.bev_lifting import fill_from_nearest
 from bev_semseg_ros.frame import BevMap, Boxes, Prediction
 from bev_semseg_ros.labels import MASK_IGNORED
 
@@ -21,12 +22,14 @@ LEAST = 1e-4  # lower limit of probabilities
 LIFTED = 1.5  # log odds that the lifted map adds to the class that it shows in a cell
 # Class of the map -> log odds that a box adds to it in its cells, and takes from it in the cells
 # around; and how far around, metres. A vehicle's box always decides. A person is hardly larger than
-# a cell.
+# a cell. Boxes do not refine a map whose classes have other names.
 OF_BOXES = {"vehicle": (20.0, 1.0), "person": (2.0, 0.5)}
 MARGIN = 0.1  # metres: a cell belongs to a box if its centre is at most this far outside
 
 
-def refine_lifted(lifted: BevMap, prediction: Prediction, score_threshold: float) -> BevMap:
+def refine_lifted(
+    lifted: BevMap, prediction: Prediction, score_threshold: float, fill: bool = False
+) -> BevMap:
     """Return a lifted map with the vehicles and persons of the boxes.
 
     The cells of a vehicle's box become vehicle, and vehicle cells around it unknown. The same holds
@@ -36,10 +39,15 @@ def refine_lifted(lifted: BevMap, prediction: Prediction, score_threshold: float
         lifted: map of the same frame.
         prediction: see `refine_learned`.
         score_threshold: lowest score of boxes to use, 0..1.
+        fill: give unknown cells the class of the nearest known one, before the boxes are drawn.
     """
     classes = lifted.classes.copy()
-    for number, _, inside, around in _evidence(lifted, prediction, score_threshold):
-        classes[around & (classes == number)] = MASK_IGNORED
+    evidence = list(_evidence(lifted, prediction, score_threshold))
+    for number, _, inside, around in evidence:
+        classes[(inside | around) & (classes == number)] = MASK_IGNORED
+    if fill:
+        classes = fill_from_nearest(replace(lifted, classes=classes)).classes
+    for number, _, inside, _ in evidence:
         classes[inside] = number
     return replace(lifted, classes=classes)
 
@@ -58,14 +66,14 @@ def refine_learned(
     """
     if learned.probabilities is None:
         return learned
-    odds = np.log(np.maximum(learned.probabilities, LEAST))
+    logits = np.log(np.maximum(learned.probabilities, LEAST))
     if lifted is not None:
         cells = np.nonzero(lifted.classes < len(learned.labels))
-        odds[(lifted.classes[cells], *cells)] += LIFTED
+        logits[(lifted.classes[cells], *cells)] += LIFTED
     for number, amount, inside, around in _evidence(learned, prediction, score_threshold):
-        odds[number][inside] += amount
-        odds[number][around] -= amount
-    probabilities = np.exp(odds - odds.max(0))
+        logits[number][inside] += amount
+        logits[number][around] -= amount
+    probabilities = np.exp(logits - logits.max(0))
     probabilities /= probabilities.sum(0)
     known = learned.probabilities.any(0)  # two passes ahead and behind may leave cells out
     return replace(
@@ -100,19 +108,19 @@ def cells_of_boxes(found: BevMap, boxes: Boxes, reach: float) -> tuple[np.ndarra
 
     Returns:
         (X, Y) bool: cells whose centre is in a box that is MARGIN larger on all sides; and (X, Y)
-        bool: other cells whose centre is at most `reach` from a box.
+        bool: other cells whose centre is at most `reach` away from a box.
     """
     inside, around = (np.zeros(found.classes.shape, bool) for _ in range(2))
     centers = found.centers()
     for center, size, yaw in zip(boxes.centers, boxes.sizes, boxes.yaws, strict=True):
-        radius = np.hypot(size[0], size[1]) / 2 + reach
+        radius = (np.hypot(size[0], size[1]) / 2 + reach) / found.cell
         middle = (center[:2] - (found.x_min, found.y_min)) / found.cell
-        ends = np.ceil([middle - radius / found.cell, middle + radius / found.cell])
+        ends = [np.floor(middle - radius), np.ceil(middle + radius)]
         first, last = np.clip(ends, 0, found.classes.shape).astype(int)
         window = (slice(first[0], last[0]), slice(first[1], last[1]))
         x, y = np.moveaxis(centers[window] - center[:2], -1, 0)
         along, across = np.cos(yaw) * x + np.sin(yaw) * y, np.cos(yaw) * y - np.sin(yaw) * x
-        beyond = np.maximum(np.abs(along) - size[0] / 2, np.abs(across) - size[1] / 2)
-        inside[window] |= beyond <= MARGIN
-        around[window] |= beyond <= reach
+        beyond = np.stack([np.abs(along) - size[0] / 2, np.abs(across) - size[1] / 2])
+        inside[window] |= beyond.max(0) <= MARGIN
+        around[window] |= np.hypot(*np.maximum(beyond, 0)) <= reach
     return inside, around & ~inside

@@ -66,7 +66,8 @@ def test_the_cells_of_a_car_are_those_of_its_box():
     in_box = (np.abs(centers[..., 0] - 6) < 2.1) & (np.abs(centers[..., 1]) < 1.1)
     assert np.array_equal(on_road.classes == VEHICLE, in_box)
     blob = refine(learned(VEHICLE), prediction(CAR))
-    far = (np.abs(centers[..., 0] - 6) > 3) | (np.abs(centers[..., 1]) > 2)
+    beyond = np.abs(centers - (6, 0)) - (2, 1)
+    far = np.linalg.norm(np.maximum(beyond, 0), axis=-1) > 1
     assert np.array_equal(blob.classes == VEHICLE, in_box | far)
     assert np.array_equal(blob.classes == ROAD, ~in_box & ~far)
 
@@ -97,6 +98,32 @@ def test_a_box_turns_with_its_yaw():
     as_long = refine(learned(ROAD), prediction(("car", (6.0, 0.0), (2.0, 4.0), 0.0)))
     assert np.array_equal(across.classes, as_long.classes)
     assert (across.classes == VEHICLE).any()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_cells_around_a_box_are_those_within_reach(seed):
+    rng = np.random.default_rng(seed)
+    center, size, yaw = rng.uniform((0, -4), (12, 4)), rng.uniform(0.5, 5, 2), rng.uniform(-4, 4)
+    box = prediction(("car", tuple(center), tuple(size), yaw)).boxes
+    inside, around = cells_of_boxes(learned(ROAD), box, 1.0)
+    delta = learned(ROAD).centers() - center
+    turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+    beyond = np.abs(delta @ turn) - size / 2
+    expected = (beyond <= 0.1).all(-1)
+    assert np.array_equal(inside, expected)
+    within = np.linalg.norm(np.maximum(beyond, 0), axis=-1) <= 1
+    assert np.array_equal(around, within & ~expected)
+
+
+def test_filled_cells_beside_a_box_do_not_get_its_class():
+    lifted = replace(learned(ROAD), probabilities=None)
+    lifted.classes[:, :12] = VEHICLE
+    filled = refine_lifted(lifted, prediction(CAR), 0.3, fill=True)
+    inside, around = cells_of_boxes(lifted, prediction(CAR).boxes, 1.0)
+    assert (filled.classes[inside] == VEHICLE).all() and (filled.classes != MASK_IGNORED).all()
+    centers = lifted.centers()
+    left = around & (centers[..., 1] > 1.1) & (np.abs(centers[..., 0] - 6) < 2)
+    assert left.any() and (filled.classes[left] == ROAD).all()
 
 
 def test_a_car_beside_another_one_keeps_its_cells():
