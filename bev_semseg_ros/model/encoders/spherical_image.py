@@ -21,22 +21,22 @@ from torch import Tensor
 
 from bev_semseg_ros.model.batch import BatchRays
 
-TURN = 1024  # columns of 360 degrees
-MARGIN = 64
+TURN = 2048  # columns of 360 degrees
+MARGIN = 128
 WHOLE = TURN + 2 * MARGIN
-PARTS = (320, 640)  # columns of images that show a part of a turn
-SLACK = 16  # least number of empty columns of a part, both ends together
+PARTS = (640, 1280)  # columns of images that show a part of a turn
+SLACK = 32  # least number of empty columns of a part, both ends together
 WIDTHS = (*PARTS, WHOLE)
-ROWS = 64
+ROWS = 80
 # Elevations in degrees and their rows, counted from above; linear in between. Points beyond are in
 # the outermost rows.
 _ELEVATIONS = (20.0, 4.0, -25.0, -45.0)
-_EDGES = (0.0, 8.0, 60.0, 64.0)
+_EDGES = (0.0, 9.0, 76.0, 80.0)
 
 NEAREST = 0.1  # metres: lower limit of ranges
 # A neighbour of a pixel is at most this many pixels away. With 16 beams, two to four rows between
 # them are empty.
-NEIGHBOUR_ROWS, NEIGHBOUR_COLUMNS = 6, 3
+NEIGHBOUR_ROWS, NEIGHBOUR_COLUMNS = 7, 5
 _STEPS_PER_METRE = 1000  # resolution at which ranges are compared
 _FARTHEST = 1e6  # metres: upper limit of ranges
 
