@@ -127,10 +127,8 @@ class RangeView(PointEncoder):
         apart = (nearest[cells] - images.ranges).abs() / (EDGE + EDGE_SHARE * images.ranges)
         weights = shares * (torch.exp(-apart) + LEAST)
         weights = weights / weights.sum(0)
-        features = torch.zeros_like(maps[:1]).expand(len(images.ranges), -1).float()
-        for cell, weight in zip(cells, weights, strict=True):
-            features = features + weight[:, None] * maps.index_select(0, cell)
-        return features
+        # The weighted sum of the four cells, in one operation.
+        return F.embedding_bag(cells.T, maps.float(), per_sample_weights=weights.T, mode="sum")
 
 
 def point_inputs(images: SphericalImages, batch: Batch) -> Tensor:

@@ -3,7 +3,7 @@
 One fixed grid of angles serves lidars of 16 to 128 beams. An image with one row for each beam would
 need the number of beams, which not every driver publishes, and an engine would have to compile the
 network for each lidar. Rows are finest at the elevations of beams that hit the street. A column is
-0.35 degrees wide.
+0.18 degrees wide, as the steps of common lidars.
 
 A unit that covers only a part of a turn gets an image of that part. Images have one of only three
 widths, because an engine compiles the network for each. An image of a whole turn begins and ends

@@ -115,7 +115,8 @@ def test_the_neighbours_of_a_pixel_are_the_nearest_occupied_pixels_of_its_row_an
 
 
 def test_the_neighbours_in_images_of_several_units_are_points_of_the_same_unit():
-    clouds = [turn(reach=180), turn(reach=40), turn(reach=40, seed=1)]
+    reaches = (180, 40, 40)
+    clouds = [turn(columns=4 * reach, reach=reach) for reach in reaches]  # half a degree apart
     images = SphericalImages.of(rays(*clouds))
     occupied = images.winners >= 0
     units = rays(*clouds).units[images.winners[occupied]]

@@ -22,8 +22,10 @@ def decode_points(logits: Tensor, sample: Sample) -> dict[str, PointClasses]:
         sample: input of the network. Without rays, its points count as the scan of a lidar named
             "lidar".
     """
-    best = logits.softmax(1).max(1)
-    labels, scores = best.indices.byte().cpu().numpy(), best.values.cpu().numpy()
+    by_class = logits.T.contiguous()  # reductions are several times as fast in this layout
+    highest, best = by_class.max(0)
+    probability = (highest - by_class.logsumexp(0)).exp()
+    labels, scores = best.byte().cpu().numpy(), probability.cpu().numpy()
     if sample.rays is None or not sample.rays.scan_sizes:
         return {LIDAR: PointClasses(labels, scores)}
     found = {}
