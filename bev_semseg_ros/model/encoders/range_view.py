@@ -122,7 +122,8 @@ class RangeView(PointEncoder):
     def _sample(images: SphericalImages, maps: Tensor) -> Tensor:
         """Return the features (N, channels) of the cells around each point, weighted by range."""
         nearest = images.ranges[images.winners.clamp_min(0)]
-        nearest = torch.where(images.winners >= 0, nearest, torch.inf).view(-1, 2).amin(1)
+        nearest = torch.where(images.winners >= 0, nearest, torch.inf)
+        nearest = torch.minimum(nearest[::2], nearest[1::2])  # of each cell
         cells, shares = images.corners()
         apart = (nearest[cells] - images.ranges).abs() / (EDGE + EDGE_SHARE * images.ranges)
         weights = shares * (torch.exp(-apart) + LEAST)
@@ -150,18 +151,14 @@ def pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Te
     """Return what the network knows of each pixel, (P, PIXEL_CHANNELS); empty ones are 0."""
     occupied = (images.winners >= 0).nonzero()[:, 0]
     winners = images.winners[occupied]
-    positions = [*batch.points[:, :3].T.contiguous(), images.ranges]
-    here = [position[winners] for position in positions]
+    neighbours = images.neighbours().index_select(1, occupied)
+    places = torch.cat([batch.points[:, :3], images.ranges[:, None]], 1)
+    there = places.index_select(0, neighbours.clamp_min(0).view(-1)).view(4, -1, 4)
+    _, _, z, farther = (away := there - places.index_select(0, winners)).unbind(2)
+    length = torch.linalg.vector_norm(away[..., :3], dim=2).clamp_min(1e-3)
+    nearby = length / (length + NEARBY + NEARBY_SHARE * images.ranges[winners])
+    directions = torch.stack([z / length, farther / length, nearby], 2)
+    directions *= (neighbours >= 0)[..., None]
+    known = [of_points.index_select(0, winners), *directions, of_points.new_ones(len(winners), 1)]
     pixels = of_points.new_zeros(len(images.winners), PIXEL_CHANNELS)
-    channels = [of_points[winners]]
-    for neighbours in images.neighbours():
-        neighbours = neighbours[occupied]
-        there = neighbours.clamp_min(0)
-        x, y, z, farther = (p[there] - q for p, q in zip(positions, here, strict=True))
-        length = (x * x + y * y + z * z).sqrt().clamp_min(1e-3)
-        nearby = length / (length + NEARBY + NEARBY_SHARE * here[3])
-        direction = torch.stack([z / length, farther / length, nearby], 1)
-        channels.append(direction * (neighbours >= 0)[:, None])
-    channels.append(of_points.new_ones(len(winners), 1))
-    pixels[occupied] = torch.cat(channels, 1)
-    return pixels
+    return pixels.index_copy_(0, occupied, torch.cat(known, 1))

@@ -112,19 +112,15 @@ class SphericalImages:
     def neighbours(self) -> Tensor:
         """Return (4, P) the winners above, below, left and right of each pixel, -1 for none.
 
-        They are those of the next pixel in this direction that has one, if it is near enough.
+        They are those of the next pixel in this direction that has one, if it is near enough. Pixels
+        without a winner have none.
         """
         found, start = [], 0
         for width, count in zip(WIDTHS, self.counts, strict=True):
             end = start + count * ROWS * width
             image = self.winners[start:end].view(count, ROWS, width)
-            next_ones = [
-                _previous(image, 1, NEIGHBOUR_ROWS),
-                _previous(image.flip(1), 1, NEIGHBOUR_ROWS).flip(1),
-                _previous(image, 2, NEIGHBOUR_COLUMNS),
-                _previous(image.flip(2), 2, NEIGHBOUR_COLUMNS).flip(2),
-            ]
-            found.append(torch.stack(next_ones).view(4, -1))
+            pairs = (_adjacent(image, 1, NEIGHBOUR_ROWS), _adjacent(image, 2, NEIGHBOUR_COLUMNS))
+            found.append(torch.stack([*pairs[0], *pairs[1]]).view(4, -1))
             start = end
         return torch.cat(found, 1)
 
@@ -221,14 +217,21 @@ def _repeat_margins(winners: Tensor, counts: list[int]) -> None:
     wholes[:, TURN + MARGIN :] = wholes[:, MARGIN : 2 * MARGIN]
 
 
-def _previous(winners: Tensor, axis: int, reach: int) -> Tensor:
-    """Return for each pixel the last winner before it along an axis, -1 for none within reach."""
+def _adjacent(winners: Tensor, axis: int, reach: int) -> tuple[Tensor, Tensor]:
+    """Return for each winner the last one before it and the first one after it along an axis.
+
+    They are -1 for pixels without a winner, and if there is none within reach.
+    """
     length = winners.shape[axis]
     shape = [1, 1, 1]
     shape[axis] = length
     number = torch.arange(length, device=winners.device).view(shape)
     latest = torch.where(winners >= 0, number, -1).cummax(axis).values
-    none = torch.full_like(latest.narrow(axis, 0, 1), -1)
-    before = torch.cat([none, latest.narrow(axis, 0, length - 1)], axis)
-    is_near = (before >= 0) & (number - before <= reach)
-    return torch.where(is_near, winners.gather(axis, before.clamp_min(0)), -1)
+    before = torch.cat([torch.full_like(latest.narrow(axis, 0, 1), -1), latest], axis)
+    before = before.narrow(axis, 0, length)
+    is_near = (winners >= 0) & (before >= 0) & (number - before <= reach)
+    previous = torch.where(is_near, winners.gather(axis, before.clamp_min(0)), -1)
+    # If b is the last one before a, then a is the first one after b. The others go to a spare place.
+    following = torch.cat([winners, winners.narrow(axis, 0, 1)], axis).fill_(-1)
+    following.scatter_(axis, torch.where(is_near, before, length), winners)
+    return previous, following.narrow(axis, 0, length)
