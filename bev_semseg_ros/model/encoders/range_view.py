@@ -154,7 +154,8 @@ def pixel_inputs(images: SphericalImages, batch: Batch, of_points: Tensor) -> Te
     neighbours = images.neighbours().index_select(1, occupied)
     places = torch.cat([batch.points[:, :3], images.ranges[:, None]], 1)
     there = places.index_select(0, neighbours.clamp_min(0).view(-1)).view(4, -1, 4)
-    _, _, z, farther = (away := there - places.index_select(0, winners)).unbind(2)
+    away = there - places.index_select(0, winners)
+    z, farther = away[..., 2], away[..., 3]
     length = torch.linalg.vector_norm(away[..., :3], dim=2).clamp_min(1e-3)
     nearby = length / (length + NEARBY + NEARBY_SHARE * images.ranges[winners])
     directions = torch.stack([z / length, farther / length, nearby], 2)

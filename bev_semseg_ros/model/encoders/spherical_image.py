@@ -3,7 +3,7 @@
 One fixed grid of angles serves lidars of 16 to 128 beams. An image with one row for each beam would
 need the number of beams, which not every driver publishes, and an engine would have to compile the
 network for each lidar. Rows are finest at the elevations of beams that hit the street. A column is
-0.18 degrees wide, as the steps of common lidars.
+0.18 degrees wide, which is about the step between two firings of common lidars.
 
 A unit that covers only a part of a turn gets an image of that part. Images have one of only three
 widths, because an engine compiles the network for each. An image of a whole turn begins and ends
@@ -34,8 +34,8 @@ _ELEVATIONS = (20.0, 4.0, -25.0, -45.0)
 _EDGES = (0.0, 9.0, 76.0, 80.0)
 
 NEAREST = 0.1  # metres: lower limit of ranges
-# A neighbour of a pixel is at most this many pixels away. With 16 beams, two to four rows between
-# them are empty.
+# A neighbour of a pixel is at most this many pixels away. With 16 beams that are 2 degrees apart,
+# four rows between them are empty. The azimuths of two firings may differ by up to 0.8 degrees.
 NEIGHBOUR_ROWS, NEIGHBOUR_COLUMNS = 7, 5
 _STEPS_PER_METRE = 1000  # resolution at which ranges are compared
 _FARTHEST = 1e6  # metres: upper limit of ranges
@@ -112,8 +112,8 @@ class SphericalImages:
     def neighbours(self) -> Tensor:
         """Return (4, P) the winners above, below, left and right of each pixel, -1 for none.
 
-        They are those of the next pixel in this direction that has one, if it is near enough. Pixels
-        without a winner have none.
+        They are those of the next pixel in this direction that has one, if it is near enough.
+        Pixels without a winner have none.
         """
         found, start = [], 0
         for width, count in zip(WIDTHS, self.counts, strict=True):
@@ -231,7 +231,9 @@ def _adjacent(winners: Tensor, axis: int, reach: int) -> tuple[Tensor, Tensor]:
     before = before.narrow(axis, 0, length)
     is_near = (winners >= 0) & (before >= 0) & (number - before <= reach)
     previous = torch.where(is_near, winners.gather(axis, before.clamp_min(0)), -1)
-    # If b is the last one before a, then a is the first one after b. The others go to a spare place.
-    following = torch.cat([winners, winners.narrow(axis, 0, 1)], axis).fill_(-1)
+    # If b is the last one before a, then a is the first one after b. Others go to a spare place.
+    larger = [*winners.shape]
+    larger[axis] += 1
+    following = winners.new_full(larger, -1)
     following.scatter_(axis, torch.where(is_near, before, length), winners)
     return previous, following.narrow(axis, 0, length)

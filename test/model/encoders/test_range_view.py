@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from support.point_clouds import ROOF
+import pytest
+import torch
+from support.point_clouds import ROOF, turn
 
 from bev_semseg_ros.geometry import rotation_rpy, transform
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.encoders.range_view import (
     NEIGHBOUR_CHANNELS,
     POINT_CHANNELS,
+    RangeView,
     pixel_inputs,
     point_inputs,
 )
@@ -65,3 +68,22 @@ def test_a_tilted_lidar_sees_the_same_surfaces():
 
 def test_a_point_without_neighbours_has_no_directions():
     assert not directions(np.array([MIDDLE, [10, 9, 1], [10, 0, 9]]), 0).any()
+
+
+def test_a_point_has_the_mean_of_the_cells_around_it_without_those_at_other_ranges():
+    cloud = turn(beams=20, columns=200, reach=30)
+    batch = Batch.from_samples([Sample.of(cloud, ego_from_lidar=ROOF)], (), True)
+    images = SphericalImages.of(batch.rays)
+    cells = len(images.winners) // 2
+    constant = torch.full((cells, 3), 2.5, dtype=torch.bfloat16, requires_grad=True)
+    features = RangeView._sample(images, constant)
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features, torch.full((len(cloud), 3), 2.5))
+    features.sum().backward()
+    assert constant.grad.float().sum().item() == pytest.approx(3 * len(cloud), rel=0.01)
+    # A map of the ranges: what points sample is near their own range.
+    nearest = torch.where(images.winners >= 0, images.ranges[images.winners], torch.inf)
+    ranges = nearest.view(-1, 2).amin(1)
+    ranges = torch.where(ranges.isinf(), 0.0, ranges)[:, None]
+    sampled = RangeView._sample(images, ranges)[:, 0]
+    assert (sampled - images.ranges).abs().median() < 0.05

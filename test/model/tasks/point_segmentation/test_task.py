@@ -97,6 +97,15 @@ def test_labels_of_a_finer_set_are_mapped_to_the_classes_of_the_network():
     assert found[LABELS]["classes"].tolist() == expected
 
 
+def test_the_result_has_the_best_class_and_its_probability():
+    sample = make_example(frame(), Annotation(), points_config(), True).sample
+    logits = torch.randn(4, len(LABELS), generator=torch.Generator().manual_seed(0)) * 5
+    found = task().postprocess({"logits": logits}, sample)["roof"]
+    expected = logits.softmax(1).max(1)
+    assert found.labels.tolist() == expected.indices.tolist()
+    np.testing.assert_allclose(found.scores, expected.values, rtol=1e-5)
+
+
 def test_the_loss_is_the_mean_over_the_labelled_points_times_its_weight():
     config = points_config()
     weighted = replace(config, loss=replace(config.loss, point_segmentation_weight=0.4))
