@@ -162,21 +162,19 @@ def answers(
         boxes + images + maps + points,
     )
     predictor = Predictor.load(path, "cpu", **SETTINGS)
+    defaults = Parameters(by_class=ClassParameters.defaults(BOX_LABELS.classes))
+    values = {"score_threshold": THRESHOLD, **settings}
+    keep = defaults.changed(values, configured=False).box_filter
     offline = {}
     for frame in frames(bag):
         sample = prepare(frame, predictor.config, predictor.whole_clouds)
         found = predictor.predict_sample(sample, mode, THRESHOLD)
-        results = {**found.results, "map": predictor.bev_map(sample, found)}
+        if settings:
+            kept = replace(found, boxes=keep(found.boxes))
+            assert len(kept.boxes) < len(found.boxes)
+            found = kept
+        results = {**found.results, "map": predictor.bev_map(sample, found, 0.0)}
         offline[frame.timestamp_ns] = replace(found, results=results)
-    if settings:
-        defaults = Parameters(by_class=ClassParameters.defaults(BOX_LABELS.classes))
-        values = {"score_threshold": THRESHOLD, **settings}
-        keep = defaults.changed(values, configured=False).box_filter
-        everything, offline = (
-            offline,
-            {stamp: replace(found, boxes=keep(found.boxes)) for stamp, found in offline.items()},
-        )
-        assert all(len(offline[stamp].boxes) < len(everything[stamp].boxes) for stamp in offline)
     return mode, recording, offline
 
 
@@ -394,7 +392,7 @@ def test_points_of_a_cloud_from_three_units_have_the_classes_of_the_predictor(
         np.testing.assert_allclose(found["score"], expected.scores, atol=1e-6)
         of_one = replace(frame, lidars={LIDAR: replace(frame.lidar, lidar_from_unit={})})
         without = predictor.predict(of_one).results["point_segmentation"][LIDAR]
-        assert (without.labels != found["label"]).mean() > 0.1
+        assert (without.labels != found["label"]).mean() > 0.05
 
 
 def test_the_mode_is_the_one_asked_for(answers):

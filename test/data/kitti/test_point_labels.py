@@ -94,7 +94,7 @@ def test_the_top_left_of_a_bev_image_is_ahead_and_to_the_left(bev):
 
 def test_bev_images_of_different_sizes_are_named(bev):
     tiny_data.write_png(bev / "bev_observed" / "000001.png", np.zeros((3, 3), np.uint8))
-    with pytest.raises(ValueError, match=r"bev_observed/000001\.png: .*expected the same"):
+    with pytest.raises(ValueError, match=r"bev_observed/000001\.png: .*expected observed of"):
         open_dataset(bev)[0]
 
 
