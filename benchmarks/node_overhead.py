@@ -89,7 +89,7 @@ class Network:
     def predict_sample(self, sample: Any, mode: str, threshold: float) -> Prediction:
         return Prediction.of(self.boxes, self.mask, sample.camera, "fused", 0.0)
 
-    def bev_map(self, sample: Any, prediction: Prediction, score_threshold: float) -> None:
+    def bev_map(self, sample: Any, prediction: Prediction) -> None:
         """Return no map: the predictor would lift it, not the node."""
 
 

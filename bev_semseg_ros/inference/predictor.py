@@ -6,25 +6,23 @@ import copy
 import os
 import threading
 import time
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bev_semseg_ros.bev_lifting import lift
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.frame import MODES, BevMap, Frame, LidarScan, Mode, Prediction
+from bev_semseg_ros.frame import MODES, BevMap, Frame, Mode, Prediction
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.around import check_tasks, looks_around, pass_config, whole_config
 from bev_semseg_ros.inference.choices import choose_device, choose_engine, choose_precision
 from bev_semseg_ros.inference.compilation import compile_network
 from bev_semseg_ros.inference.engine import CompiledByShape, cache_folder, torch_threads
 from bev_semseg_ros.inference.warm_up import warm_up_samples
-from bev_semseg_ros.input_check import LARGEST_INTENSITY, full_scale
+from bev_semseg_ros.input_check import warn_of_raw_intensities
 from bev_semseg_ros.labels import DEFAULT_BEV_LABELS, LabelSet, load_label_set
 from bev_semseg_ros.model.batch import Batch
 from bev_semseg_ros.model.network import Network, NetworkOutputs, TaskOutputs
@@ -111,7 +109,6 @@ class Predictor:
         threads = num_threads or len(os.sched_getaffinity(0))
         self._network = copy.deepcopy(network).eval().requires_grad_(False).to(self.device)
         compile_network(self._network, self.device, self.precision, self.engine, threads, cache)
-        self._warned: set[str] = set()  # names of lidars
         self._lock = threading.Lock()  # compiled parts have one set of buffers
         self.description = (
             f"device {self.device}, precision {self.precision}, engine {self.engine}, "
@@ -220,13 +217,13 @@ class Predictor:
     ) -> Prediction:
         """Run the network on a frame, see `predict_sample`.
 
-        Warns once for each lidar if its intensities are far above 1.
+        Warns if the intensities of a lidar are far above 1.
         """
         if mode == "lidar_only":
             frame = frame.without_images()  # do not rectify them in vain
         for name, scan in frame.lidars.items():
-            if name not in self._warned:
-                self._check_intensities(name, scan)
+            if scan.points is not None:
+                warn_of_raw_intensities(name, scan.points[:, 3])
         sample = prepare(frame, self.config, self.whole_clouds)
         return self.predict_sample(sample, mode, score_threshold)
 
@@ -286,16 +283,6 @@ class Predictor:
         cameras = {name: seen.camera for name, seen in sample.images.items()}
         return Prediction(boxes, masks, cameras, _ran(sample), elapsed, results, self.label_sets)
 
-    def _check_intensities(self, name: str, scan: LidarScan) -> None:
-        largest = 0.0 if scan.points is None else float(scan.points[:, 3].max(initial=0))
-        if largest > LARGEST_INTENSITY:
-            self._warned.add(name)
-            warnings.warn(
-                f"the intensities of the lidar {name!r} reach {largest:g}, but the network expects "
-                f"0 to 1: divide them by {full_scale('f4', largest):g}",
-                stacklevel=3,
-            )
-
     def _look(
         self,
         batch: Batch,
@@ -336,28 +323,6 @@ class Predictor:
             if task.name in outputs
         }
 
-    def pictures(self, frame: Frame, prediction: Prediction) -> dict[str, np.ndarray]:
-        """Return title -> RGB picture for the tasks that draw their own results."""
-        sample = prepare(frame, self.config, self.whole_clouds)
-        drawn: dict[str, np.ndarray | None] = {}
-        for task in self.tasks:
-            result = prediction.results.get(task.name)
-            if result is None:
-                continue
-            if task.view == "bev":
-                drawn[task.name] = task.picture(result, sample)
-            elif task.view == "points":
-                for name in sample.images:
-                    title = f"{task.name}, {name}"
-                    drawn[title] = task.picture(result, sample.of_camera(name))
-                above = f"{task.name}, from above"
-                drawn[above] = task.picture(result, sample.without_images())
-            else:
-                for name, of_camera in result.items():
-                    title = task.name if len(result) == 1 else f"{task.name}, {name}"
-                    drawn[title] = task.picture(of_camera, sample.of_camera(name))
-        return {title: picture for title, picture in drawn.items() if picture is not None}
-
     @property
     def bev_labels(self) -> LabelSet | None:
         """Label set of the result of `bev_map`, None if the network cannot give one.
@@ -374,20 +339,17 @@ class Predictor:
         bev = {} if self.bev_labels is None else {"bev_segmentation": self.bev_labels}
         return self.label_sets | bev
 
-    def bev_map(
-        self, seen: Frame | Sample, prediction: Prediction, score_threshold: float | None = None
-    ) -> BevMap | None:
+    def bev_map(self, seen: Frame | Sample, prediction: Prediction) -> BevMap | None:
         """Return the classes in the bird's-eye view, as the node publishes them.
 
         The map is the result of the task `bev_segmentation`; cells below the confidence
         `postprocess.bev_confidence` are unknown. If the network does not have this task, its masks
-        are lifted. Both maps are refined by the boxes, see `bev_segmentation/refinement.py`.
+        are lifted. Both maps are refined by the boxes of the prediction, see
+        `bev_segmentation/refinement.py`.
 
         Args:
             seen: frame or sample that the network predicted.
             prediction: prediction for it.
-            score_threshold: lowest score of boxes that refine the map, 0..1; None: the
-                configuration's.
 
         Returns:
             The map; None without points, or if the network gives none.
@@ -398,17 +360,13 @@ class Predictor:
             sample = prepare(seen.without_images(), self.config)
         else:
             sample = seen.within(self.config.grid)
-        grid, settings = self.config.grid, self.config.postprocess
-        if score_threshold is None:
-            score_threshold = settings.score_threshold
+        grid = self.config.grid
         lifted = lift(sample.points, prediction, grid, self.bev_labels, sample.main_origin)
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
-            refined = refine_learned(learned, lifted, prediction, score_threshold)
-            return refined.above(settings.bev_confidence)
-        if lifted is None:
-            return None
-        return refine_lifted(lifted, prediction, score_threshold)
+            refined = refine_learned(learned, lifted, prediction)
+            return refined.above(self.config.postprocess.bev_confidence)
+        return None if lifted is None else refine_lifted(lifted, prediction)
 
     def _synchronize(self) -> None:
         if self.device.type == "cuda":

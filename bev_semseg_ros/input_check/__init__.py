@@ -7,11 +7,11 @@ lacks are reported as unknown, which is never an error.
 
 from bev_semseg_ros.input_check.finding import LEVELS, Finding, Level
 from bev_semseg_ros.input_check.intensity import (
-    LARGEST_INTENSITY,
     better_intensity_scale,
     expected_full_scale,
     full_scale,
     suited_intensity_scale,
+    warn_of_raw_intensities,
 )
 from bev_semseg_ros.input_check.rules import compare
 from bev_semseg_ros.input_check.statistics import (
@@ -26,7 +26,6 @@ from bev_semseg_ros.input_check.table import counted, findings_table
 __all__ = [
     "GROUND_RADIUS",
     "INTENSITY_SHARE",
-    "LARGEST_INTENSITY",
     "LEVELS",
     "Finding",
     "InputStatistics",
@@ -40,4 +39,5 @@ __all__ = [
     "full_scale",
     "highest_intensity",
     "suited_intensity_scale",
+    "warn_of_raw_intensities",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,6 +57,22 @@ def full_scale(field_type: str, largest: float) -> float:
     if largest <= LARGEST_INTENSITY:
         return UNIT_SCALE
     return BYTE_SCALE if largest <= BYTE_SCALE + 1 else WORD_SCALE
+
+
+def warn_of_raw_intensities(lidar: str, intensities: np.ndarray) -> None:
+    """Warn if intensities are on a sensor's own scale. Python shows equal warnings only once.
+
+    Args:
+        lidar: Name of the lidar.
+        intensities: (N,) intensities, which should be 0 to 1.
+    """
+    largest = float(intensities.max(initial=0))
+    if largest > LARGEST_INTENSITY:
+        warnings.warn(
+            f"intensities of the lidar {lidar!r} are above {LARGEST_INTENSITY:g}, but the network "
+            f"expects 0 to 1: divide them by {full_scale('f4', largest):g}",
+            stacklevel=3,
+        )
 
 
 def expected_full_scale(field_type: str) -> float:

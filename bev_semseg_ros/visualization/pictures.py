@@ -12,6 +12,7 @@ from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.data.files import write_png
 from bev_semseg_ros.evaluation.report import has_input, spaced
 from bev_semseg_ros.frame import Annotation, Frame, Mode, Prediction
+from bev_semseg_ros.preprocessing import prepare
 from bev_semseg_ros.visualization.panel import panel
 from bev_semseg_ros.visualization.picture_page import write_picture_page
 
@@ -85,6 +86,30 @@ def _picture(
         prediction,
         predictor.config,
         predictor.label_sets,
-        predictor.pictures(frame, prediction),
+        task_pictures(predictor, frame, prediction),
         bev_map,
     )
+
+
+def task_pictures(
+    predictor: Predictor, frame: Frame, prediction: Prediction
+) -> dict[str, np.ndarray]:
+    """Return title -> RGB picture for the tasks that draw their own results."""
+    sample = prepare(frame, predictor.config, predictor.whole_clouds)
+    drawn: dict[str, np.ndarray | None] = {}
+    for task in predictor.tasks:
+        result = prediction.results.get(task.name)
+        if result is None:
+            continue
+        if task.view == "bev":
+            drawn[task.name] = task.picture(result, sample)
+        elif task.view == "points":
+            for name in sample.images:
+                drawn[f"{task.name}, {name}"] = task.picture(result, sample.of_camera(name))
+            above = f"{task.name}, from above"
+            drawn[above] = task.picture(result, sample.without_images())
+        else:
+            for name, of_camera in result.items():
+                title = task.name if len(result) == 1 else f"{task.name}, {name}"
+                drawn[title] = task.picture(of_camera, sample.of_camera(name))
+    return {title: picture for title, picture in drawn.items() if picture is not None}

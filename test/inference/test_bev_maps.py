@@ -66,8 +66,7 @@ def test_a_learned_map_has_unknown_cells_where_its_confidence_is_low(learned):
     prediction = learned.predict(frame)
     raw = prediction.results["bev_segmentation"]
     assert raw.classes.shape == TINY.grid.output_shape and raw.classes.max() < 8
-    threshold = TINY.postprocess.score_threshold
-    found = refine_learned(raw, lift_map(learned, frame, prediction), prediction, threshold)
+    found = refine_learned(raw, lift_map(learned, frame, prediction), prediction)
     assert not np.array_equal(found.classes, raw.classes)
     shown = map_of(learned, frame)
     unsure = found.confidence < TINY.postprocess.bev_confidence

@@ -16,6 +16,7 @@ from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.model.build import build_network
 from bev_semseg_ros.model.tasks.task import Head, Task
 from bev_semseg_ros.preprocessing import Sample
+from bev_semseg_ros.visualization.pictures import task_pictures
 
 pytestmark = pytest.mark.slow
 
@@ -76,13 +77,13 @@ def test_a_further_task_has_its_result_under_its_name_and_its_picture(engine):
     assert set(prediction.results) == {"brightness"}
     assert list(prediction.results["brightness"]) == ["camera"]
     assert prediction.results["brightness"]["camera"].shape == (SIZE[1] // 4, SIZE[0] // 4)
-    pictures = ready.pictures(frame(), prediction)
+    pictures = task_pictures(ready, frame(), prediction)
     assert set(pictures) == {"brightness"} and pictures["brightness"].shape == (96, 160, 3)
     rig = rig_frame()
-    pictures = ready.pictures(rig, ready.predict(rig))
+    pictures = task_pictures(ready, rig, ready.predict(rig))
     assert list(pictures) == ["brightness, front", "brightness, small", "brightness, left"]
     blind = ready.predict(frame(image=False))
-    assert blind.results == {} and ready.pictures(frame(image=False), blind) == {}
+    assert blind.results == {} and task_pictures(ready, frame(image=False), blind) == {}
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])

@@ -23,6 +23,7 @@ from bev_semseg_ros.inference.around import pass_config
 from bev_semseg_ros.inference.predictor import Predictor
 from bev_semseg_ros.labels import MASK_IGNORED
 from bev_semseg_ros.model.build import build_network
+from bev_semseg_ros.visualization.pictures import task_pictures
 
 
 def classes(frame: Frame, engine: str = "torch", mode="fused"):
@@ -132,12 +133,12 @@ def test_openvino_gives_the_same_classes_as_torch():
 def test_results_are_drawn_from_above_and_over_each_image():
     predictor = points_predictor()
     frame = replace(cloud_frame(turn(reach=50)), cameras=camera_frame().cameras)
-    pictures = predictor.pictures(frame, predictor.predict(frame))
+    pictures = task_pictures(predictor, frame, predictor.predict(frame))
     assert [task.name for task in predictor.tasks] == list(TASKS)
     assert list(pictures) == ["point_segmentation, camera", "point_segmentation, from above"]
     assert pictures["point_segmentation, camera"].shape == (96, 160, 3)
     colors = predictor.label_sets["point_segmentation"].colors @ (1, 256, 65536)
     for picture in pictures.values():
         assert np.isin(colors, picture.astype(int) @ (1, 256, 65536)).sum() > 2
-    blind = predictor.pictures(frame.without_images(), predictor.predict(frame, "lidar_only"))
+    blind = task_pictures(predictor, frame.without_images(), predictor.predict(frame, "lidar_only"))
     assert list(blind) == ["point_segmentation, from above"]

@@ -173,7 +173,7 @@ def answers(
             kept = replace(found, boxes=keep(found.boxes))
             assert len(kept.boxes) < len(found.boxes)
             found = kept
-        results = {**found.results, "map": predictor.bev_map(sample, found, 0.0)}
+        results = {**found.results, "map": predictor.bev_map(sample, found)}
         offline[frame.timestamp_ns] = replace(found, results=results)
     return mode, recording, offline
 

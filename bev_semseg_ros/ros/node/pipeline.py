@@ -187,8 +187,7 @@ class Pipeline:
             poses.output_from_ego,
             used_images,
             parameters,
-            # The published boxes refine the map, whatever their scores.
-            lambda: self._predictor.bev_map(sample, prediction, 0.0),
+            lambda: self._predictor.bev_map(sample, prediction),
             {name: (scan, clouds[name]) for name, scan in frame.lidars.items()},
         )
         clock.end("publish_ms")

@@ -105,18 +105,20 @@ class BevSegmentationMetric(Metric):
     def _maps(self, sample: Sample, prediction: Prediction) -> dict[str, BevMap]:
         """Return the maps to score by METHODS and "refined.METHOD", as far as there are any."""
         maps = {}
-        threshold = self._config.postprocess.score_threshold
         lifted = lift(sample.points, prediction, self._config.grid, self.labels, sample.main_origin)
+        sure = prediction
+        if sure.boxes is not None:
+            # `evaluate` predicts with a lower threshold, for the average precision.
+            threshold = self._config.postprocess.score_threshold
+            sure = replace(sure, boxes=sure.boxes[sure.boxes.scores >= threshold])
         learned = prediction.results.get("bev_segmentation")
         if learned is not None:
             maps["learned"] = learned
-            refined = refine_learned(learned, lifted, prediction, threshold)
-            maps[f"{REFINED}.learned"] = refined
+            maps[f"{REFINED}.learned"] = refine_learned(learned, lifted, sure)
         if lifted is not None:
             maps |= {"lifted": lifted, "lifted_filled": fill_from_nearest(lifted)}
-            for name, fill in (("lifted", False), ("lifted_filled", True)):
-                refined = refine_lifted(lifted, prediction, threshold, fill)
-                maps[f"{REFINED}.{name}"] = refined
+            maps[f"{REFINED}.lifted"] = refine_lifted(lifted, sure)
+            maps[f"{REFINED}.lifted_filled"] = refine_lifted(lifted, sure, fill=True)
         return maps
 
     def _most_frames(self) -> tuple[LabelSet, list[_FrameCounts]]:

@@ -27,9 +27,7 @@ OF_BOXES = {"vehicle": (20.0, 1.0), "person": (2.0, 0.5)}
 MARGIN = 0.1  # metres: a cell belongs to a box if its centre is at most this far outside
 
 
-def refine_lifted(
-    lifted: BevMap, prediction: Prediction, score_threshold: float, fill: bool = False
-) -> BevMap:
+def refine_lifted(lifted: BevMap, prediction: Prediction, fill: bool = False) -> BevMap:
     """Return a lifted map with the vehicles and persons of the boxes.
 
     The cells of a vehicle's box become vehicle, and vehicle cells around it unknown. The same holds
@@ -38,11 +36,10 @@ def refine_lifted(
     Args:
         lifted: map of the same frame.
         prediction: see `refine_learned`.
-        score_threshold: lowest score of boxes to use, 0..1.
         fill: give unknown cells the class of the nearest known one, before the boxes are drawn.
     """
     classes = lifted.classes.copy()
-    evidence = list(_evidence(lifted, prediction, score_threshold))
+    evidence = list(_evidence(lifted, prediction))
     for number, _, inside, around in evidence:
         classes[(inside | around) & (classes == number)] = MASK_IGNORED
     if fill:
@@ -52,9 +49,7 @@ def refine_lifted(
     return replace(lifted, classes=classes)
 
 
-def refine_learned(
-    learned: BevMap, lifted: BevMap | None, prediction: Prediction, score_threshold: float
-) -> BevMap:
+def refine_learned(learned: BevMap, lifted: BevMap | None, prediction: Prediction) -> BevMap:
     """Return the learned map with the evidence of masks and boxes.
 
     Args:
@@ -62,7 +57,6 @@ def refine_learned(
         lifted: masks of the prediction, lifted to the same cells.
         prediction: prediction for the same frame. Its boxes have no effect if their label set does
             not map to that of the map.
-        score_threshold: lowest score of boxes to use, 0..1.
     """
     if learned.probabilities is None:
         return learned
@@ -70,7 +64,7 @@ def refine_learned(
     if lifted is not None:
         cells = np.nonzero(lifted.classes < len(learned.labels))
         logits[(lifted.classes[cells], *cells)] += LIFTED
-    for number, amount, inside, around in _evidence(learned, prediction, score_threshold):
+    for number, amount, inside, around in _evidence(learned, prediction):
         logits[number][inside] += amount
         logits[number][around] -= amount
     probabilities = np.exp(logits - logits.max(0))
@@ -84,13 +78,12 @@ def refine_learned(
 
 
 def _evidence(
-    found: BevMap, prediction: Prediction, score_threshold: float
+    found: BevMap, prediction: Prediction
 ) -> Iterator[tuple[int, float, np.ndarray, np.ndarray]]:
     """Yield each class of OF_BOXES, its log odds, and the cells in its boxes and around them."""
     boxes, labels = prediction.boxes, prediction.label_sets.get("detection")
     if boxes is None or labels is None or not labels.maps_to(found.labels):
         return
-    boxes = boxes[boxes.scores >= score_threshold]
     classes = labels.mask_table(found.labels)[boxes.labels]
     for name, (amount, reach) in OF_BOXES.items():
         if name in found.labels.classes:

@@ -139,7 +139,9 @@ def test_the_gain_over_an_equal_map_is_zero_in_every_resample() -> None:
     assert result["gain"]["in_view"] == {"miou": 0, "interval": [0, 0]}
 
 
-def test_refined_maps_are_scored_beside_the_original_ones() -> None:
+@pytest.mark.parametrize(("score", "refined"), [(1.0, 1), (0.01, 0)])
+def test_refined_maps_are_scored_beside_the_original_ones(score: float, refined: int) -> None:
+    assert 0.01 < TINY.postprocess.score_threshold < 1
     metric = BevSegmentationMetric(BEV, TINY)
     frame, annotation = TinyDataset()[0]
     truth = BevMap(np.full((50, 40), VEHICLE, np.uint8), 0, -8, 0.4)
@@ -151,7 +153,7 @@ def test_refined_maps_are_scored_beside_the_original_ones() -> None:
         np.array([[60.0, 60, 2]]),
         np.zeros(1),
         np.zeros(1, int),
-        np.ones(1),
+        np.array([score]),
     )
     found = predicted(frame, annotation.mask, learned)
     labels = {**found.label_sets, "detection": load_label_set("boxes_4")}
@@ -160,7 +162,7 @@ def test_refined_maps_are_scored_beside_the_original_ones() -> None:
     result = metric.result()
     assert result["learned"]["in_view"]["miou"] == 0
     for method in ("learned", "lifted", "lifted_filled"):
-        assert result["refined"][method]["in_view"]["miou"] == 1
+        assert result["refined"][method]["in_view"]["miou"] == refined
     assert result["gain"]["in_view"]["miou"] == result["refined"]["gain"]["in_view"]["miou"] == 0
     assert sum("refined" in line for line in metric.table(result)) == 8
 

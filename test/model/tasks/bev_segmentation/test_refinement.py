@@ -32,20 +32,20 @@ def learned(likely: int, probability: float = 0.9, second: int = ROAD) -> BevMap
     return BevMap(classes, 0.0, -4.0, 0.4, BEV, probabilities=probabilities)
 
 
-def prediction(*found: tuple, score: float = 0.5, labels: LabelSet = BOXES) -> Prediction:
+def prediction(*found: tuple, labels: LabelSet = BOXES) -> Prediction:
     """Return a prediction with boxes (class, centre, length and width, yaw)."""
     boxes = Boxes(
         np.array([[*center, 0.8] for _, center, _, _ in found]).reshape(-1, 3),
         np.array([[*size, 1.6] for _, _, size, _ in found]).reshape(-1, 3),
         np.array([yaw for *_, yaw in found]),
         np.array([labels.index(name) for name, *_ in found], np.int64),
-        np.full(len(found), score),
+        np.full(len(found), 0.5),
     )
     return Prediction(boxes, {}, {}, "fused", 1.0, label_sets={"detection": labels})
 
 
 def refine(of: BevMap, found: Prediction, lifted: BevMap | None = None) -> BevMap:
-    return refine_learned(of, lifted, found, 0.3)
+    return refine_learned(of, lifted, found)
 
 
 @pytest.mark.parametrize(("probability", "expected"), [(0.7, MARKING), (0.95, ROAD)])
@@ -76,7 +76,7 @@ def test_a_lifted_map_gets_the_whole_car_and_loses_what_is_beside_it():
     lifted = replace(learned(ROAD), probabilities=None)
     lifted.classes[:, :12] = VEHICLE  # y below 0.8
     lifted.classes[:, 15:] = MASK_IGNORED  # y above 2
-    refined = refine_lifted(lifted, prediction(CAR), 0.3)
+    refined = refine_lifted(lifted, prediction(CAR))
     inside, around = cells_of_boxes(lifted, prediction(CAR).boxes, 1.0)
     assert (refined.classes[inside] == VEHICLE).all()
     beside = around & (lifted.classes == VEHICLE)
@@ -88,7 +88,7 @@ def test_a_lifted_map_gets_the_whole_car_and_loses_what_is_beside_it():
 def test_a_lifted_map_gets_the_persons_of_boxes():
     lifted = replace(learned(ROAD), probabilities=None)
     person = ("pedestrian", (6.0, 0.0), (0.8, 0.8), 0.0)
-    refined = refine_lifted(lifted, prediction(person), 0.3)
+    refined = refine_lifted(lifted, prediction(person))
     assert (refined.classes == PERSON).sum() == 4 and (lifted.classes != PERSON).all()
 
 
@@ -118,7 +118,7 @@ def test_the_cells_around_a_box_are_those_within_reach(seed):
 def test_filled_cells_beside_a_box_do_not_get_its_class():
     lifted = replace(learned(ROAD), probabilities=None)
     lifted.classes[:, :12] = VEHICLE
-    filled = refine_lifted(lifted, prediction(CAR), 0.3, fill=True)
+    filled = refine_lifted(lifted, prediction(CAR), fill=True)
     inside, around = cells_of_boxes(lifted, prediction(CAR).boxes, 1.0)
     assert (filled.classes[inside] == VEHICLE).all() and (filled.classes != MASK_IGNORED).all()
     centers = lifted.centers()
@@ -144,14 +144,13 @@ def test_a_person_does_not_overrule_a_network_that_is_sure(name):
     assert (sure.classes == BUILDING).all()
 
 
-def test_boxes_below_the_threshold_and_of_unknown_classes_have_no_effect():
+def test_boxes_of_unknown_classes_have_no_effect():
     of = learned(ROAD)
-    assert np.array_equal(refine(of, prediction(CAR, score=0.2)).classes, of.classes)
     own = LabelSet("own", ("forklift",), np.zeros((1, 3)))
     forklift = ("forklift", *CAR[1:])
     assert np.array_equal(refine(of, prediction(forklift, labels=own)).classes, of.classes)
     without = Prediction(None, {}, {}, "fused", 1.0)
-    assert np.array_equal(refine_lifted(of, without, 0.3).classes, of.classes)
+    assert np.array_equal(refine_lifted(of, without).classes, of.classes)
     assert np.array_equal(refine(of, without).classes, of.classes)
 
 
