@@ -104,7 +104,7 @@ class RangeView(PointEncoder):
         farther = images.ranges - images.ranges[images.winners[images.pixels()]]
         own = torch.cat([own, (farther / 2).clamp_max(3)[:, None]], 1)
         refined = self.norm(self.refine(torch.cat([features, own], 1)))
-        return F.relu(refined).float()
+        return refined.relu_().float()
 
     def _maps(self, images: SphericalImages, pixels: Tensor) -> Tensor:
         """Return the maps of all images, in order, flattened to (cells, channels)."""

@@ -5,7 +5,7 @@ need the number of beams, which not every driver publishes, and an engine would 
 network for each lidar. Rows are finest at the elevations of beams that hit the street. A column is
 0.18 degrees wide, which is about the step between two firings of common lidars.
 
-A unit that covers only a part of a turn gets an image of that part. Images have one of only three
+A unit that covers only a part of a turn gets an image of that part. Images have one of only four
 widths, because an engine compiles the network for each. An image of a whole turn begins and ends
 behind the unit. It repeats MARGIN columns at both ends, so that it shows objects there in one
 piece.
@@ -24,7 +24,8 @@ from bev_semseg_ros.model.batch import BatchRays
 TURN = 2048  # columns of 360 degrees
 MARGIN = 128
 WHOLE = TURN + 2 * MARGIN
-PARTS = (640, 1280)  # columns of images that show a part of a turn
+# Columns of images that show a part of a turn: up to 84, 129 and 219 degrees.
+PARTS = (512, 768, 1280)
 SLACK = 32  # least number of empty columns of a part, both ends together
 WIDTHS = (*PARTS, WHOLE)
 ROWS = 80
@@ -118,9 +119,10 @@ class SphericalImages:
         found, start = [], 0
         for width, count in zip(WIDTHS, self.counts, strict=True):
             end = start + count * ROWS * width
-            image = self.winners[start:end].view(count, ROWS, width)
-            pairs = (_adjacent(image, 1, NEIGHBOUR_ROWS), _adjacent(image, 2, NEIGHBOUR_COLUMNS))
-            found.append(torch.stack([*pairs[0], *pairs[1]]).view(4, -1))
+            rows = self.winners[start:end].view(count, ROWS, width)
+            columns = rows.transpose(1, 2).contiguous()
+            vertical = (each.transpose(1, 2) for each in _adjacent(columns, NEIGHBOUR_ROWS))
+            found.append(torch.stack([*vertical, *_adjacent(rows, NEIGHBOUR_COLUMNS)]).view(4, -1))
             start = end
         return torch.cat(found, 1)
 
@@ -217,23 +219,18 @@ def _repeat_margins(winners: Tensor, counts: list[int]) -> None:
     wholes[:, TURN + MARGIN :] = wholes[:, MARGIN : 2 * MARGIN]
 
 
-def _adjacent(winners: Tensor, axis: int, reach: int) -> tuple[Tensor, Tensor]:
-    """Return for each winner the last one before it and the first one after it along an axis.
+def _adjacent(winners: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Return for each winner the last one before it and the first one after it in its line.
 
-    They are -1 for pixels without a winner, and if there is none within reach.
+    They are -1 for pixels without a winner, and if there is none within reach. A line is the last
+    axis of `winners`.
     """
-    length = winners.shape[axis]
-    shape = [1, 1, 1]
-    shape[axis] = length
-    number = torch.arange(length, device=winners.device).view(shape)
-    latest = torch.where(winners >= 0, number, -1).cummax(axis).values
-    before = torch.cat([torch.full_like(latest.narrow(axis, 0, 1), -1), latest], axis)
-    before = before.narrow(axis, 0, length)
-    is_near = (winners >= 0) & (before >= 0) & (number - before <= reach)
-    previous = torch.where(is_near, winners.gather(axis, before.clamp_min(0)), -1)
-    # If b is the last one before a, then a is the first one after b. Others go to a spare place.
-    larger = [*winners.shape]
-    larger[axis] += 1
-    following = winners.new_full(larger, -1)
-    following.scatter_(axis, torch.where(is_near, before, length), winners)
-    return previous, following.narrow(axis, 0, length)
+    flat = winners.view(-1)
+    (places,) = (flat >= 0).nonzero(as_tuple=True)
+    before, after = places[:-1], places[1:]
+    length = winners.shape[-1]
+    is_near = (after - before <= reach) & (after // length == before // length)
+    previous, following = torch.full_like(flat, -1), torch.full_like(flat, -1)
+    previous[after] = torch.where(is_near, flat[before], -1)
+    following[before] = torch.where(is_near, flat[after], -1)
+    return previous.view_as(winners), following.view_as(winners)

@@ -38,7 +38,8 @@ def turned(cloud: np.ndarray, degrees: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("reach", "width"), [(40, PARTS[0]), (100, PARTS[1]), (150, WHOLE), (180, WHOLE)]
+    ("reach", "width"),
+    [(40, PARTS[0]), (60, PARTS[1]), (100, PARTS[2]), (150, WHOLE), (180, WHOLE)],
 )
 def test_an_image_is_as_wide_as_the_field_of_view_of_its_unit(reach, width):
     images = SphericalImages.of(rays(turn(reach=reach)))
@@ -74,7 +75,7 @@ def test_each_pixel_holds_its_nearest_point_and_every_point_has_a_pixel():
 def test_each_unit_has_an_image_of_its_own_and_narrow_ones_come_first():
     clouds = [turn(reach=180), turn(reach=40), turn(reach=40, seed=1)]
     images = SphericalImages.of(rays(*clouds))
-    assert images.counts == (2, 0, 1)
+    assert images.counts == (2, 0, 0, 1)
     owners = images.winners[images.pixels()] // len(clouds[0])
     assert torch.equal(owners, rays(*clouds).units)
     first = [int(images.first[len(clouds[0]) * unit]) for unit in range(3)]
@@ -95,7 +96,7 @@ def test_a_unit_without_points_has_an_empty_image():
     clouds = [turn(reach=40), turn(reach=40)]
     all_rays = rays(*clouds)
     images = SphericalImages.of(all_rays[all_rays.units == 1])
-    assert images.counts == (2, 0, 0)
+    assert images.counts == (2, 0, 0, 0)
 
 
 def test_the_neighbours_of_a_pixel_are_the_nearest_occupied_pixels_of_its_row_and_column():

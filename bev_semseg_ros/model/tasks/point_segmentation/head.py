@@ -22,4 +22,4 @@ class PointSegmentationHead(Head):
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Return the logits."""
-        return (self.logits(self.norm(self.hidden(x)).relu()),)
+        return (self.logits(self.norm(self.hidden(x)).relu_()),)
