@@ -66,7 +66,9 @@ class Parameters:
     calibration: str = _parameter(
         "",
         "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
-        "file; or a folder that contains one. Required if extrinsics or intrinsics is calibration.",
+        "file; or a folder that contains one. Required if extrinsics or intrinsics is calibration. "
+        "If neither is, the node takes only lidar_from_unit from it, the poses of lidars whose "
+        "points are combined in one cloud.",
     )
     lidars: tuple[str, ...] = _parameter(
         (),
@@ -129,9 +131,7 @@ class Parameters:
         "odom or map; the node looks it up at the stamp of the cloud, and waits for it for up to "
         f"{LOOKUP_TIMEOUT:g} s. parameters: the value of base_frame, which is also the default if "
         "mode is camera_only. calibration: a frame_id of the YAML file, or the value of base_frame "
-        "for boxes in the ego frame. In the latter case, give base_frame a name that TF does not "
-        "have, such as ego, and set it as RViz's Fixed Frame. With base_link, RViz would draw the "
-        "boxes in the wrong place.",
+        "for boxes in the ego frame, if base_frame is a name that TF does not have, such as ego.",
     )
     ego_motion: str = _parameter(
         "none",
