@@ -49,8 +49,11 @@ with real frames of A2D2 and KITTI. If you have none, leave out `--real`:
 
 The first command fetches the weights from which the rows start: those of the second stage of the
 [training](../weights/MODEL_CARD.md#data-and-training) of the shipped weights. The second one
-simulates the frames. The third one trains and evaluates every row. If it is interrupted, start it
-again: it continues where it stopped. The fourth one measures the times.
+simulates the frames. The third one trains and evaluates every row. For the rows `points_*`, it needs
+`runs/points_fourth/checkpoint.pt` from the [measured
+trainings](measured_trainings.md#classes-of-points). To do without these rows, name all others after
+`--rows`. If the command is interrupted, start it again: it continues where it stopped. The fourth
+one measures the times.
 
 **Training.** Every row starts from parts of a network that is already good. So a few steps show
 what a part adds to a good network:
@@ -62,9 +65,9 @@ what a part adds to a good network:
 Nothing of its fusion is taken, because that would favour this fusion.
 All rows but those of [Necks](#necks) start from `lidar`, and most of those that use images also
 from `camera`. The rows of Necks start from `camera_encoder`, are trained on masks alone, and are
-tested with images alone. Point encoders start from [another
-training](training.md#classify-points). The row `bev_lifted` has no training, but uses the network
-of the row `projective`.
+tested with images alone. The rows `points_*` also start from the last of the [measured
+trainings](measured_trainings.md#classes-of-points) of point classes. The row `bev_lifted` has no
+training, but uses the network of the row `projective`.
 
 All rows are trained with the same number of samples, from the same frames. All of them are tested
 on the same simulated scenes.

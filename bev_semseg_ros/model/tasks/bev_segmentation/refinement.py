@@ -4,7 +4,7 @@ A cell of 0.4 m is coarse, and at the edge of a car it has points on the car and
 lidar sees only one or two sides of a car. Boxes have sharper edges and cover whole vehicles, and
 masks show markings that points hardly show.
 
-The constants are those with the best mIoU on 90 simulated frames, see docs/training.md.
+The constants are those with the best mIoU on 90 simulated frames, see docs/measured_trainings.md.
 """
 
 from __future__ import annotations
