@@ -148,12 +148,12 @@ class CloudFolder:
         numbers = self.format.decode(data)
         points = np.zeros((len(numbers), 4), np.float32)
         points[:, : self.format.columns] = numbers[:, :4]
+        # Found before the division, whose rounding would make 1 slightly larger.
+        raw = highest_intensity(points[:, 3])
         points[:, 3] /= self.format.full_scale
-        highest = highest_intensity(points[:, 3])
-        raw = highest * self.format.full_scale
         # With a scale of 255 or 65535, the highest intensity of a whole cloud is above 1.
         is_dim = self.format.full_scale > 1 and 0 < raw <= 1 and len(points) >= TELLING_POINTS
-        if highest > LARGEST_INTENSITY or is_dim:
+        if raw > LARGEST_INTENSITY * self.format.full_scale or is_dim:
             raise ValueError(
                 f"{path}: intensities up to {raw:g}, but other files "
                 f"of the folder count from 0 to {self.format.full_scale:g}; give all files one "

@@ -140,6 +140,18 @@ def test_a_file_with_intensities_up_to_1_among_files_up_to_255_is_refused(tmp_pa
         folder.read(files[1])
 
 
+def test_a_cloud_up_to_exactly_1_is_not_dimmed_by_files_up_to_255(tmp_path):
+    files = [tmp_path / f"{number:06d}.bin" for number in range(3)]
+    points = scan()
+    points[::10, 3] = 1
+    for file, scale in zip(files, (1, 1, 255), strict=True):
+        file.write_bytes((points * (1, 1, 1, scale)).astype("<f4").tobytes())
+    folder = CloudFolder(files)
+    assert folder.format.full_scale == 255.0
+    with pytest.raises(ValueError, match=r"000000.bin: intensities up to 1, but .* from 0 to 255"):
+        folder.read(files[0])
+
+
 def test_a_truncated_file_alone_has_a_note_that_its_format_is_assumed(tmp_path):
     file = tmp_path / "000000.bin"
     file.write_bytes(scan().astype("<f4").tobytes()[:-5])
