@@ -24,7 +24,6 @@ from bev_semseg_ros.data.a2d2.layout import (
     subset_folder,
 )
 from bev_semseg_ros.data.a2d2.palette import (
-    MASK_LABELS,
     MASK_LABELS_FILE,
     Palette,
     subset_labels,
@@ -82,7 +81,6 @@ class A2D2Dataset:
 
     def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE_CAMERA,)) -> None:
         self.box_labels = load_label_set(BOX_LABELS)
-        self.mask_labels = load_label_set(MASK_LABELS)
         root = Path(path).resolve()  # "." has neither a name nor parents
         scenes = scene_folders(root)
         calibration = find_upwards(root, "cams_lidars.json")
@@ -142,9 +140,7 @@ class A2D2Dataset:
             self._parts(found).missing,
         )
         masks, mask_labels = self._masks(found)
-        point_classes, mask_labels = self._point_classes(
-            found, clouds, mask_labels if masks else None
-        )
+        point_classes, mask_labels = self._point_classes(found, clouds, mask_labels)
         return frame, Annotation(
             self._boxes(found),
             masks=masks,
@@ -242,7 +238,7 @@ class A2D2Dataset:
     def _point_classes(
         self, found: Mapping[str, FrameFiles], clouds: Mapping[str, Cloud], masks: LabelSet | None
     ) -> tuple[dict[str, np.ndarray], LabelSet]:
-        """Return the classes of the points of each labelled scan, and their label set.
+        """Return the classes of the points of each labelled scan, and the label set of the frame.
 
         Args:
             found: Files of the frame by camera.
@@ -271,7 +267,7 @@ class A2D2Dataset:
             )
             check_classes(numbers, labels, path, remedy)
             classes[name] = numbers
-        return classes, masks or self.mask_labels
+        return classes, masks or _labels_of_subset(found)
 
     def _bev(self, found: Mapping[str, FrameFiles]) -> BevMap | None:
         """Return the BEV map of the first camera that has one; None if none has."""
@@ -292,8 +288,10 @@ class A2D2Dataset:
             )
         return images
 
-    def _masks(self, found: Mapping[str, FrameFiles]) -> tuple[dict[str, np.ndarray], LabelSet]:
-        """Return the masks by camera, and their label set.
+    def _masks(
+        self, found: Mapping[str, FrameFiles]
+    ) -> tuple[dict[str, np.ndarray], LabelSet | None]:
+        """Return the masks by camera, and their label set; None if there are no masks.
 
         Raises:
             ValueError: A mask is damaged, or the masks of two cameras have different label sets.
@@ -312,7 +310,7 @@ class A2D2Dataset:
                     f"cameras' masks {labels.name}; open one subset alone"
                 )
             masks[name] = palette.decode(view.sized_image(path), path)
-        return masks, labels or self.mask_labels
+        return masks, labels
 
     def _boxes(self, found: Mapping[str, FrameFiles]) -> Boxes | None:
         """Return the boxes of the first camera that has a label file; None if none has."""
@@ -321,3 +319,9 @@ class A2D2Dataset:
             if path is not None:
                 return read_boxes(path, view.ego_from_view)
         return None
+
+
+def _labels_of_subset(found: Mapping[str, FrameFiles]) -> LabelSet:
+    """Return the label set of the subset of a frame, for a frame without masks and classes."""
+    files = next(iter(found.values()))
+    return subset_labels(subset_folder(next(iter(files.paths.values()))))

@@ -45,6 +45,16 @@ def test_masks_with_fewer_classes_name_their_label_set(root):
     np.testing.assert_array_equal(annotation.mask, expected.mask)
 
 
+def test_a_frame_without_a_mask_has_the_label_set_of_the_other_frames(root):
+    path = tiny_data.a2d2_file(root, "mask")
+    (path.parents[3] / "mask_labels.json").write_text('{"label_set": "driving_13"}')
+    tiny_data.write_a2d2_frame(root, number=8)
+    path.unlink()
+    without, labelled = (A2D2Dataset(root)[index][1] for index in range(2))
+    assert without.mask is None
+    assert without.mask_labels == labelled.mask_labels == THIRTEEN
+
+
 @pytest.mark.parametrize("name", ["driving_12", "boxes_4"])
 def test_a_mask_label_set_that_does_not_fit_is_named(root, name):
     path = tiny_data.a2d2_file(root, "mask").parents[3] / "mask_labels.json"
