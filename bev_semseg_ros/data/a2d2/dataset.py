@@ -246,6 +246,7 @@ class A2D2Dataset:
             masks: Label set of the masks; None if there are no masks.
 
         Raises:
+            FileNotFoundError: The file that names their label set is missing.
             ValueError: The points have another label set than the masks.
             UnknownLabelError: A class is not in the label set.
         """
@@ -255,7 +256,14 @@ class A2D2Dataset:
             if numbers is None:
                 continue
             path = found[view.name].paths["lidar"]
-            labels = subset_labels(subset_folder(path))
+            subset = subset_folder(path)
+            if not (subset / MASK_LABELS_FILE).is_file():
+                raise FileNotFoundError(
+                    f"{subset / MASK_LABELS_FILE}: missing; it names the label set of the classes "
+                    f"of points, which are {CLASSES!r} in {path.name}; restore it (`bev-semseg "
+                    'synth` writes {"label_set": "driving_13"})'
+                )
+            labels = subset_labels(subset)
             masks = masks or labels
             if labels != masks:
                 raise ValueError(

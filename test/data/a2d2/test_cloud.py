@@ -163,5 +163,13 @@ def test_points_without_a_valid_class_are_ignored(root):
     arrays = dict(np.load(path))
     arrays["semantic"] = np.array([-1, np.nan, 300, 2, *np.zeros(8)])
     np.savez(path, **arrays)
+    (path.parents[3] / "mask_labels.json").write_text('{"label_set": "a2d2_38"}')
     (classes,) = A2D2Dataset(root)[0][1].point_classes.values()
     assert classes[:5].tolist() == [MASK_IGNORED, MASK_IGNORED, MASK_IGNORED, 2, 0]
+
+
+def test_classes_of_points_without_the_name_of_their_label_set_are_refused(root):
+    path = tiny_data.a2d2_file(root, "lidar")
+    np.savez(path, **np.load(path), semantic=np.zeros(12))
+    with pytest.raises(FileNotFoundError, match=r"mask_labels\.json: missing; .* restore it"):
+        A2D2Dataset(root)[0]
