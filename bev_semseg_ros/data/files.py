@@ -20,6 +20,7 @@ from bev_semseg_ros.labels import MASK_IGNORED, LabelSet, UnknownLabelError
 from bev_semseg_ros.output_path import write_file
 
 MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exactly
+MAX_TIME_NS = 2**31 * 10**9 - 1  # of a frame; seconds in messages of ROS have 32 bits
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_HEADER_BYTES = 24  # up to and including the width and the height

@@ -12,7 +12,7 @@ import numpy as np
 from bev_semseg_ros.data.a2d2.cloud import Cloud, read_points
 from bev_semseg_ros.data.a2d2.layout import PARTS, expected_parts
 from bev_semseg_ros.data.calibration import a2d2_calibration, a2d2_lidar_poses
-from bev_semseg_ros.data.files import read_image, read_json
+from bev_semseg_ros.data.files import MAX_TIME_NS, read_image, read_json
 from bev_semseg_ros.frame import LIDAR
 
 # Longest frame period, microseconds: one sweep of the lidars. Images match if their times differ by
@@ -44,10 +44,17 @@ class FrameFiles:
         return read_points(self.paths["lidar"]) if "lidar" in self.paths else None
 
     def time_us(self, cloud: Cloud | None) -> int:
-        """Return the time in microseconds: of the sidecar, or else the newest point, or else 0."""
+        """Return the time in microseconds: of the sidecar, or else the newest point, or else 0.
+
+        Raises:
+            ValueError: The time is not in microseconds, or the sidecar is damaged.
+        """
         if "sidecar" in self.paths:
-            return _time_us(self.paths["sidecar"])
-        return 0 if cloud is None else cloud.newest_us
+            path = self.paths["sidecar"]
+            return _checked_us(read_json(path).get("cam_tstamp"), f"{path}: cam_tstamp")
+        if cloud is None:
+            return 0
+        return _checked_us(cloud.newest_us, f"{self.paths['lidar']}: timestamp")
 
     def lidar_names(self) -> dict[int, str]:
         """Return the names of the lidars by their numbers in the lidar file; empty if unknown.
@@ -200,8 +207,9 @@ def without_repeated(
     return kept
 
 
-def _time_us(sidecar: Path) -> int:
-    time_us: Any = read_json(sidecar).get("cam_tstamp")
-    if not isinstance(time_us, int) or time_us < 0:
-        raise ValueError(f"{sidecar}: cam_tstamp: expected microseconds, got {time_us!r}")
+def _checked_us(time_us: Any, where: str) -> int:
+    """Return a time in microseconds; `where` begins the error message if it is none."""
+    largest = MAX_TIME_NS // 1000
+    if not isinstance(time_us, int) or not 0 <= time_us <= largest:
+        raise ValueError(f"{where}: expected 0 to {largest} microseconds, got {time_us!r}")
     return time_us

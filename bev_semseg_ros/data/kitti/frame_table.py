@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
-from bev_semseg_ros.data.files import read_text
+from bev_semseg_ros.data.files import MAX_TIME_NS, read_text
 from bev_semseg_ros.data.frame_files import frame_key
 
 TABLE = "frames.csv"
@@ -26,12 +26,14 @@ def read_table(path: Path) -> dict[str, tuple[str, int]]:
             f"{path}: expected the columns {', '.join(COLUMNS)}, got {reader.fieldnames}"
         )
     for row in reader:
+        where = f"{path}, line {reader.line_num}"
         try:
-            table[frame_key(row["frame"])] = row["scene"], int(row["time_ns"])
+            key, time_ns = frame_key(row["frame"]), int(row["time_ns"])
         except (TypeError, ValueError):
-            raise ValueError(
-                f"{path}, line {reader.line_num}: expected frame, scene and whole nanoseconds"
-            ) from None
+            raise ValueError(f"{where}: expected frame, scene and whole nanoseconds") from None
+        if time_ns > MAX_TIME_NS:
+            raise ValueError(f"{where}: expected at most {MAX_TIME_NS} nanoseconds, got {time_ns}")
+        table[key] = row["scene"], time_ns
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 
@@ -71,6 +72,24 @@ def test_a_missing_file_is_named_and_the_rest_is_read(root, part):
 def test_without_a_sidecar_the_points_give_the_timestamp(root):
     tiny_data.a2d2_file(root, "sidecar").unlink()
     assert A2D2Dataset(root)[0][0].timestamp_ns == (1_533_647_182_922_733 - 5) * 1000
+
+
+@pytest.mark.parametrize(
+    ("part", "factor"), [("sidecar", 1000), ("sidecar", 1_000_000), ("lidar", 1000)]
+)
+def test_a_time_that_is_not_in_microseconds_is_named(root, part, factor):
+    sidecar, cloud = (tiny_data.a2d2_file(root, name) for name in ("sidecar", "lidar"))
+    content = json.loads(sidecar.read_text())
+    if part == "sidecar":
+        sidecar.write_text(json.dumps(content | {"cam_tstamp": content["cam_tstamp"] * factor}))
+        pattern = rf"{sidecar.name}: cam_tstamp: expected 0 to 2147483647999999 microseconds"
+    else:
+        sidecar.unlink()
+        arrays = dict(np.load(cloud))
+        np.savez(cloud, **arrays | {"timestamp": arrays["timestamp"] * factor})
+        pattern = rf"{cloud.name}: timestamp: expected 0 to 2147483647999999 microseconds"
+    with pytest.raises(ValueError, match=pattern):
+        A2D2Dataset(root)[0]
 
 
 @pytest.mark.parametrize("part", ["image", "sidecar", "lidar", "mask", "boxes"])
