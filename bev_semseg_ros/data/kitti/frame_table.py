@@ -19,7 +19,7 @@ def read_table(path: Path) -> dict[str, tuple[str, int]]:
     Raises:
         ValueError: The file is damaged; the message names it and the line.
     """
-    table = {}
+    table: dict[str, tuple[str, int]] = {}
     reader = csv.DictReader(read_text(path).splitlines())
     if not set(COLUMNS) <= set(reader.fieldnames or ()):
         raise ValueError(
@@ -33,6 +33,8 @@ def read_table(path: Path) -> dict[str, tuple[str, int]]:
             raise ValueError(f"{where}: expected frame, scene and whole nanoseconds") from None
         if time_ns > MAX_TIME_NS:
             raise ValueError(f"{where}: expected at most {MAX_TIME_NS} nanoseconds, got {time_ns}")
+        if key in table:
+            raise ValueError(f"{where}: second row for frame {row['frame']}; keep one of the two")
         table[key] = row["scene"], time_ns
     return table
 

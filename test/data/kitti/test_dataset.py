@@ -309,6 +309,7 @@ def test_mask_of_another_size_is_refused(tmp_path):
         ("frame,scene\n000003,a\n", "expected the columns frame, scene, time_ns"),
         ("frame,scene,time_ns\n000003,a,soon\n", "line 2"),
         (f"frame,scene,time_ns\n000003,a,{2**64}\n", "line 2: expected at most"),
+        ("frame,scene,time_ns\n000003,a,1\n3,b,1\n", "line 3: second row for frame 3;"),
         ("frame,scene,time_ns\n000009,a,1\n", "none for 000003"),
     ],
 )
