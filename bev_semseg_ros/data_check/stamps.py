@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bev_semseg_ros.data_check.finding import Cases, DataFinding
+from bev_semseg_ros.input_check import counted
 
 # A gap is a jump if it exceeds JUMP_FACTOR times the median gap of its scene and JUMP_SECONDS.
 # Labelled frames are often a selection, so gaps vary.
@@ -24,7 +25,7 @@ class StampCheck:
         Args:
             scene: Scene of the frame.
             name: Name of the frame.
-            stamp_ns: Time of the frame, nanoseconds; 0 if it has none.
+            stamp_ns: Time of the frame, nanoseconds; 0 if it has none, or at the start of a scene.
         """
         self._scenes.setdefault(scene, []).append((name, stamp_ns))
 
@@ -34,10 +35,14 @@ class StampCheck:
         for scene, frames in self._scenes.items():
             if len(frames) < 2:
                 continue
-            for name, stamp_ns in frames:
-                if stamp_ns <= 0:
+            # The times of a simulated drive or one of KITTI tracking begin at 0.
+            begins_at_0 = frames[0][1] == 0 and 0 < frames[1][1] <= LONGEST_GAP * 1e9
+            stamped = frames[:1] if begins_at_0 else []
+            for name, stamp_ns in frames[len(stamped) :]:
+                if stamp_ns > 0:
+                    stamped.append((name, stamp_ns))
+                else:
                     unstamped.add(f"{name} of {scene}")
-            stamped = [(name, stamp_ns) for name, stamp_ns in frames if stamp_ns > 0]
             gaps = np.diff([stamp_ns for _, stamp_ns in stamped]) * 1e-9
             forward = gaps[gaps > 0]
             usual = float(np.median(forward)) if len(forward) > 2 else LONGEST_GAP / JUMP_FACTOR
@@ -54,10 +59,11 @@ class StampCheck:
         other = f"{bag}; if they are of another drive, give them another scene, otherwise {correct}"
         found = []
         for cases, text, remedy in (
-            (unstamped, "frames have no time", f"{bag}; {correct}"),
-            (backwards, "frames are not later than the previous one", order),
-            (jumps, "frames are much later than the previous one in their scene", other),
+            (unstamped, "without a time", f"{bag}; {correct}"),
+            (backwards, "not later than the previous one", order),
+            (jumps, "much later than the previous one in their scene", other),
         ):
             if cases.count:
-                found.append(cases.finding("stamps", "warning", f"{cases.count} {text}", remedy))
+                text = f"{counted(cases.count, 'frame')} {text}"
+                found.append(cases.finding("stamps", "warning", text, remedy))
         return found

@@ -130,6 +130,16 @@ def test_a_drive_without_times_is_reported(street, check):
     assert finding(report, "stamps")["count"] == COUNT
 
 
+def test_a_drive_whose_times_begin_at_0_has_times(street, check):
+    rows = [(f"{index:06d}", "drive_a", index * 100_000_000) for index in range(COUNT)]
+    tiny_data.write_kitti_table(street, rows)
+    assert wrong(check(street)[1]) == []
+    rows[2] = (*rows[2][:2], 0)
+    tiny_data.write_kitti_table(street, rows)
+    _, report = check(street)
+    assert finding(report, "stamps")["text"].startswith("1 frame without a time, such as 000002")
+
+
 def test_an_empty_cloud_file_is_a_warning(street, check):
     (street / "training" / "velodyne" / "000001.bin").write_bytes(b"")
     _, report = check(street)
