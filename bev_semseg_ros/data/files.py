@@ -21,6 +21,7 @@ from bev_semseg_ros.output_path import write_file
 
 MAX_ID = 2**53  # of an object; prepared frames cannot store larger numbers exactly
 MAX_TIME_NS = 2**31 * 10**9 - 1  # of a frame; seconds in messages of ROS have 32 bits
+MAX_ANGLE = 6.3  # of a box, radians: a full turn, rounded up; larger numbers are degrees
 MAX_PIXELS = 100_000_000  # of an image; a small damaged file can claim to be a huge one
 
 _PNG_HEADER_BYTES = 24  # up to and including the width and the height
@@ -288,6 +289,24 @@ def box_size(values: Any, where: str) -> np.ndarray:
             "or delete it"
         )
     return size
+
+
+def check_angles(angles: np.ndarray | float, where: str) -> None:
+    """Check rotations of boxes that were read from a file.
+
+    Args:
+        angles: The rotations, which should be in radians.
+        where: File and entry, for the beginning of an error message.
+
+    Raises:
+        ValueError: A rotation is more than a full turn.
+    """
+    largest = np.abs(angles).max(initial=0)
+    if largest > MAX_ANGLE:
+        raise ValueError(
+            f"{where}: expected a rotation from -2 pi to 2 pi radians, got {largest:g}; convert "
+            "degrees to radians"
+        )
 
 
 def numbers(values: Any, shape: tuple[int, ...], where: str) -> np.ndarray:

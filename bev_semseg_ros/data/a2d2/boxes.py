@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.data.files import MAX_ID, box_size, numbers, read_json
+from bev_semseg_ros.data.files import MAX_ID, box_size, check_angles, numbers, read_json
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply
 from bev_semseg_ros.labels import load_label_set
@@ -60,9 +60,9 @@ def read_boxes(path: Path, ego_from_view: np.ndarray) -> Boxes:
         center, axis = (numbers(box.get(key), (3,), f"{where}.{key}") for key in ("center", "axis"))
         if abs(np.linalg.norm(axis) - 1) > 1e-3:
             raise ValueError(f"{where}.axis: expected a unit vector, got {axis.tolist()}")
-        heading = axis_angle_rotation(
-            axis, float(numbers(box.get("rot_angle"), (), f"{where}.rot_angle"))
-        )[:, 0]
+        angle = float(numbers(box.get("rot_angle"), (), f"{where}.rot_angle"))
+        check_angles(angle, f"{where}.rot_angle")
+        heading = axis_angle_rotation(axis, angle)[:, 0]
         heading = ego_from_view[:3, :3] @ heading
         centers.append(apply(ego_from_view, center))
         sizes.append(box_size(box.get("size"), f"{where}.size"))

@@ -12,6 +12,7 @@ from bev_semseg_ros.data.calibration import (
     kitti_rectified_from_lidar,
     read_kitti_matrices,
 )
+from bev_semseg_ros.data.files import check_angles
 from bev_semseg_ros.data.kitti.label_sets import read_label_set
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS
 from bev_semseg_ros.frame import Boxes
@@ -75,8 +76,8 @@ def write_boxes(
         yaws: Rotation of each box about z, radians: 0 along x, and pi / 2 along y.
 
     Raises:
-        ValueError: A class is unknown, the calibration is damaged, or the arguments have different
-            lengths.
+        ValueError: A class is unknown, the calibration is damaged, a rotation is not in radians, or
+            the arguments have different lengths.
         FileNotFoundError: The frame has no calibration.
     """
     training = Path(training)
@@ -86,6 +87,7 @@ def write_boxes(
     rows = read_kitti_matrices(calibration)
     rectified_from_velodyne = kitti_rectified_from_lidar(rows, calibration)
     rectified_from_ego = rectified_from_velodyne @ invert(KITTI_EGO_FROM_LIDAR)
+    check_angles(np.array(yaws), "yaws")
     lines = []
     for name, center, size, yaw in zip(names, centers, sizes, yaws, strict=True):
         label = classes.index(name)  # raises an error if the class is unknown

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.files import box_size, numbers, read_text
+from bev_semseg_ros.data.files import box_size, check_angles, numbers, read_text
 from bev_semseg_ros.data.kitti.motion import Motion, read_motions
 from bev_semseg_ros.frame import Boxes
 from bev_semseg_ros.geometry import apply
@@ -55,6 +55,7 @@ class Objects:
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
         height, width, length, x, y, z, rotation_y = values[7:]
+        check_angles(rotation_y, where)
         heading = self._ego_from_rectified[:3, :3] @ (np.cos(rotation_y), 0.0, -np.sin(rotation_y))
         middle = np.array([x, y - height / 2, z])  # the file has the centre of the bottom
         center = apply(self._ego_from_rectified, middle)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bev_semseg_ros.data.files import box_size, numbers
+from bev_semseg_ros.data.files import box_size, check_angles, numbers
 from bev_semseg_ros.data.kitti.labels import BOX_LABELS, DONT_CARE
 from bev_semseg_ros.labels import load_label_set
 
@@ -71,6 +71,7 @@ def _tracklet(index: int, class_name: str, item: ElementTree.Element, where: str
     ]
     if rows:
         poses = numbers(rows, (len(rows), 4), f"{where}: tx, ty, tz, rz")
+        check_angles(poses[:, 3], f"{where}: rz")
     else:
         poses = np.zeros((0, 4))
     return Tracklet(

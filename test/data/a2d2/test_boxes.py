@@ -50,6 +50,7 @@ def test_unknown_box_class_is_named_with_its_box(root):
         ("size", [4.0, 2.0, -2.0]),
         ("axis", [0.0, 0.0, 0.0]),
         ("rot_angle", "left"),
+        ("rot_angle", 28.6),
     ],
 )
 def test_wrong_value_of_a_box_is_named(root, key, value):

@@ -130,6 +130,10 @@ def test_an_empty_label_file_means_no_objects(tmp_path):
             "correct the box or delete it",
         ),
         (label_line("Car").replace("4.00", "-1"), "line 1: .*got -1 x 1.6 x 1.5 m"),
+        (
+            label_line("Car").replace("-1.5707963", "-90"),
+            "000000.txt, line 1: expected a rotation from -2 pi to 2 pi radians, got 90; convert",
+        ),
         (label_line("Car").replace("4.00", "inf"), "line 1: expected finite numbers"),
     ],
 )

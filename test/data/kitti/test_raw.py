@@ -138,6 +138,13 @@ def test_a_tracklet_with_an_invalid_size_is_named(drive, size, reason):
         KittiRawDataset(drive)
 
 
+def test_a_tracklet_with_a_rotation_in_degrees_is_named(drive):
+    path = drive / "tracklet_labels.xml"
+    path.write_text(path.read_text().replace("<rz>0.5</rz>", "<rz>28.6</rz>"))
+    with pytest.raises(ValueError, match=r"tracklet 0: rz: expected .* radians, got 28.6; convert"):
+        KittiRawDataset(drive)
+
+
 # --- motion ---------------------------------------------------------------------------------------
 
 

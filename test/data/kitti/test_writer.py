@@ -209,6 +209,12 @@ def test_a_box_of_an_unknown_class_is_refused(tmp_path) -> None:
     assert not (tmp_path / "training" / "label_2").exists()
 
 
+def test_a_box_with_a_rotation_in_degrees_is_refused(tmp_path) -> None:
+    written(tmp_path, frame())
+    with pytest.raises(ValueError, match=r"yaws: expected .* radians, got 90; convert degrees"):
+        write_boxes(tmp_path / "training", "000000", ["Car"], [[9, 0, 0]], [[4, 2, 2]], [90])
+
+
 def test_boxes_may_have_classes_of_their_own(tmp_path) -> None:
     written(tmp_path, frame())
     file = tmp_path / "training" / "label_2" / "labels.yaml"
