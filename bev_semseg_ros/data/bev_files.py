@@ -48,8 +48,14 @@ class BevGrid:
         """Read a `bev_grid.json`.
 
         Raises:
+            FileNotFoundError: The file is missing.
             ValueError: The file is damaged, or its label set is missing or unknown.
         """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: missing; it holds the grid and the label set of the pictures in "
+                f"{CLASSES}: restore it, or remove the pictures"
+            )
         content = read_json(path)
         try:
             x_min, y_min, cell = (float(content[name]) for name in ("x_min", "y_min", "cell"))

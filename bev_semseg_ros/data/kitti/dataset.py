@@ -95,6 +95,9 @@ class KittiDataset:
         refuse_others(self._folder)
         grid = self._folder / bev_files.GRID_FILE
         self._bev_grid = BevGrid.read(grid) if grid.is_file() else None
+        self._point_labels = {
+            lidar: point_label_files(self._folder, cloud_folder(lidar)) for lidar in self._lidars
+        }
         self._files = self._expected_files()
         self._motions = FilesByFrame(self._folder / _MOTION, (".csv",))
         self._clouds = {
@@ -125,12 +128,13 @@ class KittiDataset:
     def notes(self) -> tuple[str, ...]:
         """Differences from KITTI's own files, and how they are handled."""
         of_clouds = tuple(note for clouds in self._clouds.values() for note in clouds.notes)
-        of_folders = tuple(str(files) for files in self._files.values() if files.has_only_others)
+        folders = (*self._files.values(), *self._point_labels.values())
+        of_folders = tuple(str(files) for files in folders if files.has_only_others)
         labelled = (
             (self._mask_folder, "masks", MASK_LABELS),
             (self._box_folder, "boxes", BOX_LABELS),
         )
-        return of_clouds + of_folders + unread_label_sets(labelled)
+        return of_clouds + of_folders + self._unread_bev() + unread_label_sets(labelled)
 
     def scene(self, index: int) -> str:
         key = self._keys[index]
@@ -213,8 +217,8 @@ class KittiDataset:
                 # Include JPEGs: they are not allowed, and reading one raises an error that says so.
                 files[self._part("mask", camera)] = FilesByFrame(folder, IMAGE_ENDINGS)
         for lidar in self._lidars:
-            known = point_label_files(self._folder, cloud_folder(lidar))
-            if known is not None:
+            known = self._point_labels[lidar]
+            if known.keys:
                 check_point_labels(self._folder, self.mask_labels)
                 files[self._part(PART, lidar)] = known
         if self._bev_grid is not None:
@@ -307,6 +311,15 @@ class KittiDataset:
             if file is not None and points is not None:
                 classes[name] = read_point_labels(file, len(points), self.mask_labels)
         return classes
+
+    def _unread_bev(self) -> tuple[str, ...]:
+        """Return a note if there are BEV maps, but not the file with their grid."""
+        maps = FilesByFrame(self._folder / bev_files.CLASSES, (".png",))
+        if self._bev_grid is not None or not maps.keys:
+            return ()
+        return (
+            f"{maps}, which are not read, because {bev_files.GRID_FILE} is missing: restore it",
+        )
 
     def _read_bev(self, there: Mapping[str, Path]) -> BevMap | None:
         """Return the BEV map of a frame; None if there is none."""

@@ -27,8 +27,8 @@ def labels_folder(cloud_folder: str) -> str:
     return FOLDER + cloud_folder.removeprefix("velodyne")
 
 
-def point_label_files(folder: Path, cloud_folder: str) -> FilesByFrame | None:
-    """Return the files with the classes of a lidar's points; None if there are none.
+def point_label_files(folder: Path, cloud_folder: str) -> FilesByFrame:
+    """Return the files with the classes of a lidar's points; there may be none.
 
     Args:
         folder: The folder with "velodyne".
@@ -38,9 +38,7 @@ def point_label_files(folder: Path, cloud_folder: str) -> FilesByFrame | None:
         ValueError: The file that names the classes is missing.
     """
     files = FilesByFrame(folder / labels_folder(cloud_folder), (ENDING,))
-    if not files.keys:
-        return None
-    if not (folder / FOLDER / LABELS_FILE).is_file():
+    if files.keys and not (folder / FOLDER / LABELS_FILE).is_file():
         raise ValueError(
             f"{files.folder}: {FOLDER}/{LABELS_FILE} is missing, which names the classes of the "
             "points; the class numbers of SemanticKITTI's own label files are not read: convert "

@@ -100,6 +100,14 @@ def test_truncated_file_is_named(root, part):
         A2D2Dataset(root)[0]
 
 
+def test_a_missing_grid_of_bev_maps_is_named_with_the_remedy(root):
+    mask = tiny_data.a2d2_file(root, "mask")
+    picture = mask.parents[2] / "bev" / mask.parent.name / mask.name.replace("_label_", "_bev_")
+    tiny_data.write_png(picture, np.zeros((2, 2), np.uint8))
+    with pytest.raises(FileNotFoundError, match=r"bev_grid\.json: missing; .*: restore it, or"):
+        A2D2Dataset(root)[0]
+
+
 @pytest.mark.parametrize("side", [0, 20_000, 2_000_000_000])
 def test_an_image_that_claims_an_impossible_size_is_refused_before_it_is_unpacked(root, side):
     path = tiny_data.a2d2_file(root, "image")

@@ -72,6 +72,14 @@ def test_a_missing_label_file_is_reported(training):
     assert frame.missing == ("point_classes",) and annotation.point_classes == {}
 
 
+def test_point_labels_with_another_ending_get_a_note(training):
+    (training / "labels" / "000001.label").rename(training / "labels" / "000001.npy")
+    dataset = open_dataset(training)
+    assert dataset[0][1].point_classes == {}
+    (note,) = dataset.notes
+    assert note == "labels has 2 entries such as 000001.npy, none of them .label"
+
+
 @pytest.fixture
 def bev(training):
     """Return the same folder with a BEV map of 2 x 3 cells."""
@@ -104,7 +112,11 @@ def test_a_bev_grid_without_a_cell_size_is_named(bev):
         open_dataset(bev)
 
 
-def test_a_bev_folder_without_a_grid_is_ignored(bev):
+def test_a_bev_folder_without_a_grid_is_ignored_with_a_note(bev):
+    assert open_dataset(bev).notes == ()
     (bev / "bev_grid.json").unlink()
-    frame, annotation = open_dataset(bev)[0]
+    dataset = open_dataset(bev)
+    frame, annotation = dataset[0]
     assert frame.missing == () and annotation.bev is None
+    (note,) = dataset.notes
+    assert note.startswith("bev has 1 file") and "bev_grid.json is missing: restore it" in note
