@@ -10,12 +10,14 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 
 def frame_key(name: str) -> str:
     """Return the key of a frame from the stem of a file: leading zeros of numbers are removed."""
-    return name.lstrip("0") or "0" if name.isdigit() else name
+    return name.lstrip("0") or "0" if name.isdecimal() else name
 
 
 def in_order(keys: set[str]) -> list[str]:
     """Sort the keys of frames: numbers first, by their value, then other names."""
-    return sorted(keys, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key))
+    return sorted(
+        keys, key=lambda key: (not key.isdecimal(), int(key) if key.isdecimal() else 0, key)
+    )
 
 
 class FilesByFrame:

@@ -40,7 +40,7 @@ class DriveFiles:
     def keys(self) -> list[str]:
         """Sorted keys of the numbered frames that have an image or a cloud."""
         keys: set[str] = set().union(*(files.keys for files in self._files.values()))
-        return in_order({key for key in keys if key.isdigit()})
+        return in_order({key for key in keys if key.isdecimal()})
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _read_records(folder: Path) -> dict[int, np.ndarray]:
     """Return frame number -> (30,) record for each file in a folder."""
     records = {}
     for path in sorted(folder.glob("*.txt")):
-        if path.stem.isdigit():
+        if path.stem.isdecimal():
             records[int(path.stem)] = numbers(
                 read_text(path).split(), (_NUM_COLUMNS,), f"{path}: GPS/IMU record"
             )

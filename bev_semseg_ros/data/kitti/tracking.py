@@ -239,6 +239,6 @@ def _drive_names(folder: Path) -> list[str]:
         entry.name
         for sensor in (*_CAMERAS, _CLOUDS)
         for entry in (folder / sensor).glob("[0-9]*")
-        if entry.name.isdigit() and entry.is_dir()
+        if entry.name.isdecimal() and entry.is_dir()
     }
     return sorted(names)

@@ -147,6 +147,14 @@ def test_frames_are_sorted_by_number(root):
     assert [dataset[index][0].name for index in range(3)] == ["000000", "9", "10"]
 
 
+def test_a_file_whose_name_is_a_digit_but_no_number_is_a_frame(root):
+    training = root / "training"
+    (training / "frames.csv").unlink()
+    (training / "image_2" / "000000.png").rename(training / "image_2" / "².png")
+    dataset = open_dataset(root)
+    assert dataset[len(dataset) - 1][0].name == "²"
+
+
 def test_a_calibration_without_colons_is_read(root):
     before = open_dataset(root)[0][0].camera.image_from_ego
     for file in (root / "training" / "calib").iterdir():
