@@ -22,6 +22,7 @@ from bev_semseg_ros.data.a2d2.layout import (
     no_frames,
     scene_folders,
     subset_folder,
+    unread_scenes,
 )
 from bev_semseg_ros.data.a2d2.palette import (
     MASK_LABELS_FILE,
@@ -82,6 +83,7 @@ class A2D2Dataset:
     def __init__(self, path: str | Path, cameras: Sequence[str] = (REFERENCE_CAMERA,)) -> None:
         self.box_labels = load_label_set(BOX_LABELS)
         root = Path(path).resolve()  # "." has neither a name nor parents
+        self._root = root
         scenes = scene_folders(root)
         calibration = find_upwards(root, "cams_lidars.json")
         self._views = [CameraView(scenes, calibration, camera) for camera in cameras]
@@ -120,6 +122,11 @@ class A2D2Dataset:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Folders that look like scenes, but are not read."""
+        return unread_scenes(self._root)
 
     def scene(self, index: int) -> str:
         return self._keys[index][0]

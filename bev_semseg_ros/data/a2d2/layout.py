@@ -55,6 +55,28 @@ def _scenes_in(subset: Path) -> list[Path]:
     return []
 
 
+def unread_scenes(path: Path) -> tuple[str, ...]:
+    """Return notes about folders that have files of a camera, but are none of the scenes.
+
+    Args:
+        path: A root, a subset or a scene, as for `scene_folders`.
+    """
+    subsets = (path / BOXES_SUBSET, path / SEMANTIC_SUBSET, path)
+    entries = [
+        entry
+        for subset in subsets
+        for folder in (subset, subset / subset.name)
+        for entry in sorted(folder.glob("[!.]*"))
+    ]
+    scenes = set(scene_folders(path))
+    return tuple(
+        f"{entry} is not read, but looks like a scene; scenes are named YYYYMMDD_hhmmss and are "
+        "beside each other"
+        for entry in entries
+        if entry not in scenes and camera_names([entry])
+    )
+
+
 def subset_folder(file: Path) -> Path:
     """Return the subset folder of a file in a scene."""
     return file.parents[3]

@@ -125,7 +125,8 @@ class KittiRawDataset:
     def __init__(self, path: str | Path, cameras: Sequence[str] = _CAMERAS[:1]) -> None:
         self.box_labels = load_label_set(BOX_LABELS)
         self.mask_labels = load_label_set(MASK_LABELS)  # it has no masks
-        folders = _drive_folders(Path(path))
+        self._path = Path(path)
+        folders = _drive_folders(self._path)
         days = {folder.resolve().parent for folder in folders}
         rigs = {
             day: {camera: kitti_raw_calibration(day, camera).known_camera for camera in cameras}
@@ -135,7 +136,7 @@ class KittiRawDataset:
         self._names = sensor_names(cameras, CAMERA)
         self._frames = [(drive, key) for drive in drives for key in drive.files.keys]
         if not self._frames:
-            other = other_camera(self.camera_names(Path(path)), cameras)
+            other = other_camera(self.camera_names(self._path), cameras)
             raise ValueError(f"{drives[0].folder}: no frames found: {drives[0].files}{other}")
 
     @staticmethod
@@ -157,9 +158,10 @@ class KittiRawDataset:
     def notes(self) -> tuple[str, ...]:
         """Differences from KITTI's own files, and how they are handled."""
         drives = {drive.name: drive for drive, _ in self._frames}
-        return tuple(
+        of_files = tuple(
             f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
         )
+        return of_files + _unread_drives(self._path)
 
     def scene(self, index: int) -> str:
         """Return the name of the drive that a frame belongs to."""
@@ -253,6 +255,18 @@ def _drive_folders(path: Path) -> list[Path]:
         if drives:
             return drives
     return []
+
+
+def _unread_drives(path: Path) -> tuple[str, ...]:
+    """Return notes about drives below the path that `_drive_folders` leaves out."""
+    drives = set(_drive_folders(path))
+    entries = [*sorted(path.glob("[!.]*")), *sorted(path.glob("[!.]*/[!.]*"))]
+    return tuple(
+        f"{entry} is not read, but looks like a drive; synchronised and rectified drives are named "
+        "*_sync and are beside each other"
+        for entry in entries
+        if entry not in drives and _is_drive(entry)
+    )
 
 
 def _is_drive(folder: Path) -> bool:

@@ -164,9 +164,10 @@ class KittiTrackingDataset:
     def notes(self) -> tuple[str, ...]:
         """Differences from KITTI's own files, and how they are handled."""
         drives = {drive.name: drive for drive, _ in self._frames}
-        return tuple(
+        of_files = tuple(
             f"{name}: {note}" for name, drive in drives.items() for note in drive.files.notes
         )
+        return of_files + _unread_drives(self._folder)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -231,6 +232,16 @@ class KittiTrackingDataset:
 def _training_folder(path: Path) -> Path | None:
     """Return the folder that contains those of the sensors: "training", or the path itself."""
     return next((each for each in (path / "training", path) if _drive_names(each)), None)
+
+
+def _unread_drives(folder: Path) -> tuple[str, ...]:
+    """Return notes about drives whose names are not numbers."""
+    return tuple(
+        f"{entry} is not read, but looks like a drive; the names of drives are numbers"
+        for sensor in (*_CAMERAS, _CLOUDS)
+        for entry in sorted((folder / sensor).glob("[!.]*"))
+        if entry.is_dir() and not entry.name.isdecimal()
+    )
 
 
 def _drive_names(folder: Path) -> list[str]:

@@ -27,6 +27,20 @@ def test_a_subset_nested_in_a_folder_of_the_same_name_is_read(root, tmp_path):
     assert [len(dataset[index][1].boxes or ()) for index in range(len(dataset))] == [3, 0]
 
 
+@pytest.mark.parametrize("below", ["", "camera_lidar_semantic_bboxes"])
+def test_a_scene_with_another_name_gets_a_note(root, below):
+    assert A2D2Dataset(root / below).notes == ()
+    scene = "20180807_145100"
+    tiny_data.write_a2d2_frame(root, scene)
+    assert A2D2Dataset(root / below).notes == ()
+    folder = root / "camera_lidar_semantic_bboxes" / scene
+    renamed = folder.rename(folder.with_name(f"{scene}_part1"))
+    dataset = A2D2Dataset(root / below)
+    assert len(dataset) == 1
+    (note,) = dataset.notes
+    assert note.startswith(f"{renamed} is not read") and "YYYYMMDD_hhmmss" in note
+
+
 def test_hidden_files_of_macos_are_not_read_as_frames(root):
     for file in [file for file in root.rglob("2018*.*") if file.is_file()]:
         file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")

@@ -32,6 +32,17 @@ def test_drive_day_and_folder_of_days_open_alike(drive):
         assert dataset[0][0].missing == ()
 
 
+def test_a_drive_with_another_name_gets_a_note(drive):
+    other = tiny_data.write_kitti_raw(drive.parents[1], drive=6)
+    for folder in (drive, drive.parent, drive.parents[1]):
+        assert KittiRawDataset(folder).notes == ()
+    renamed = other.rename(other.with_name("evening"))
+    for folder in (drive.parent, drive.parents[1]):
+        (note,) = KittiRawDataset(folder).notes
+        assert note.startswith(f"{renamed} is not read") and "*_sync" in note
+    assert KittiRawDataset(drive).notes == ()
+
+
 def test_the_timestamp_is_that_of_the_cloud(drive):
     times = [frame.timestamp_ns for frame, _ in KittiRawDataset(drive)]
     start = np.datetime64("2011-09-26 13:02:25.000000001", "ns").astype(np.int64)
