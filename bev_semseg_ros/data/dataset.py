@@ -163,14 +163,18 @@ def camera_names(path: Path) -> list[str]:
 def data_files(path: Path) -> Iterator[str]:
     """Yield the files that the reader of a data set may read, in a deterministic order.
 
-    Hidden files are left out: file managers create them.
+    Hidden files are left out: file managers create them. Links that lead back up are not followed.
     """
     path = path.resolve()
     kind: Any = next((kind for kind in READERS if kind.matches(path)), None)
     folders: list[Path] = kind.folders(path) if hasattr(kind, "folders") else [path]
     for folder in folders:
         for inner, subfolders, names in os.walk(folder, followlinks=True):
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            subfolders[:] = sorted(
+                name
+                for name in subfolders
+                if not name.startswith(".") and not _is_loop(Path(inner, name))
+            )
             for name in sorted(names):
                 if not name.startswith("."):
                     yield os.path.join(inner, name)
@@ -180,6 +184,14 @@ def data_files(path: Path) -> Iterator[str]:
     for each in sorted(above):
         for pattern in getattr(kind, "outside", ()):
             yield from sorted(map(str, each.glob(pattern)))
+
+
+def _is_loop(folder: Path) -> bool:
+    """Return whether a folder is a link to one of the folders that contain it."""
+    if not folder.is_symlink():
+        return False
+    target = folder.resolve()
+    return any(above.resolve().is_relative_to(target) for above in folder.parents)
 
 
 def validation_scenes(scenes: Iterable[str]) -> set[str]:

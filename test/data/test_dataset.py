@@ -7,7 +7,7 @@ import pytest
 from support import tiny_data
 
 from bev_semseg_ros.data import dataset as datasets
-from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset, validation_scenes
+from bev_semseg_ros.data.dataset import ConcatDataset, data_files, open_dataset, validation_scenes
 from bev_semseg_ros.data.files import FrameParts
 from bev_semseg_ros.frame import Annotation, Frame
 
@@ -147,6 +147,24 @@ def test_concatenation_keeps_order_and_names(tmp_path):
     assert joined.name == "kitti+kitti_raw"
     assert scenes(joined) == ["drive_a"] * 2 + ["2011_09_26_drive_0005_sync"] * 2
     assert [frame.scene for frame, _ in joined] == scenes(joined)
+
+
+@pytest.mark.parametrize("target", [".", "..", "inner"])
+def test_links_to_a_folder_above_are_not_followed(tmp_path, target):
+    tiny_data.write_kitti_drive(tmp_path, 2)
+    training = tmp_path / "training"
+    outside = tmp_path / "elsewhere"
+    (training / "velodyne").rename(outside)
+    (training / "velodyne").symlink_to(outside)
+    files = list(data_files(tmp_path))
+    assert str(training / "velodyne" / "000001.bin") in files
+    if target == "inner":  # two links that lead to each other
+        (tmp_path / "inner").mkdir()
+        (tmp_path / "inner" / "back").symlink_to(training)
+        (training / "loop").symlink_to(tmp_path / "inner")
+    else:
+        (training / "loop").symlink_to(target)
+    assert list(data_files(tmp_path)) == files
 
 
 def test_index_out_of_range_is_refused(tmp_path):
