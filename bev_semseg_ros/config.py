@@ -353,6 +353,8 @@ def _explain(error: dict[str, Any]) -> str:
         return f"unknown setting {where}; known here: {', '.join(_known(path[:-1]))}"
     reason = error["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(error["input"], dict) else f", got {error['input']!r:.60}"
+    if error["type"] == "tuple_type" and isinstance(error["input"], str):
+        shown += f"; write [{error['input']:.60}]"
     return f"{where or 'configuration'}: {reason[:1].lower()}{reason[1:]}{shown}"
 
 
@@ -392,7 +394,8 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
         *parents, name = key.split(".")
         place: Any = values
         for parent in parents:
-            place = place.get(parent) if isinstance(place, dict) else None
+            # `from_dict` names an unknown section.
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else None
         if not equals or not isinstance(place, dict):
             raise ValueError(f"{setting}: expected a setting such as training.epochs=3")
         try:

@@ -12,8 +12,8 @@ from bev_semseg_ros.path_kind import Wanted, may_be_text, require_file, wrong_pa
 
 MAX_BYTES = 200_000  # such files have a few kilobytes; a larger file is something else
 
-# Exceptions that PyYAML raises for damaged text. Its constructors of typed values, such as dates
-# and `!!int x`, raise built-in exceptions.
+# Exceptions that PyYAML raises for damaged text. Its constructors of typed values, such as
+# `!!int x`, raise built-in exceptions.
 _DAMAGES = (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError)
 
 
@@ -93,6 +93,12 @@ class _Loader(yaml.SafeLoader):
             seen.add(name)
         return super().construct_mapping(node, deep)
 
+
+# A date is not a plain value: `name: 2020-01-01` is text.
+_Loader.yaml_implicit_resolvers = {
+    first: [each for each in resolvers if each[0] != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
 
 # In YAML 1.1, 4e-3 is a string, because it has no decimal point. In YAML 1.2, it is a number.
 _Loader.add_implicit_resolver(

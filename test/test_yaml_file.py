@@ -29,7 +29,7 @@ DAMAGED = {
     "object": ("a: !!python/object/apply:os.getcwd []", "line 1: could not determine"),
     "two documents": ("a: 1\n---\na: 2", "damaged YAML: line 2: "),
     "list as key": ("? [1]\n: 2", "line 1: found unhashable key"),
-    "no such day": ("a: 2001-13-40", "month must be in 1..12"),
+    "no such day": ("a: !!timestamp 2001-13-40", "month must be in 1..12"),
     "tag that does not fit": ("a: !!int x", "invalid literal"),
     "another tag": ("a: !!bool x", "damaged YAML: "),
     "deep": ("[" * 5000, "damaged YAML: "),
@@ -52,6 +52,13 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_line(tmp_path, name):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.yaml"):
         read_yaml(tmp_path / "none.yaml")
+
+
+def test_a_date_is_text():
+    assert parse_yaml("{name: 2020-01-01, other: 2001-13-40}") == {
+        "name": "2020-01-01",
+        "other": "2001-13-40",
+    }
 
 
 def test_a_single_value_is_parsed():
