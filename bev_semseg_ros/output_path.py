@@ -7,25 +7,29 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryFile
 
 
-def prepare_output_file(path: Path | None, name: str) -> None:
+def prepare_output_file(path: Path | None, name: str, inputs: Iterable[Path | None] = ()) -> None:
     """Create the folder of a file, and check before a long task that the file can be written.
 
     Args:
         path: The file; None if no file will be written.
         name: Usual name of such a file, for the error message.
+        inputs: Files that the command reads, which the file must not replace.
 
     Raises:
-        ValueError: The path is a folder, or one of its parents is a file.
+        ValueError: The path is a folder or an input, or one of its parents is a file.
         OSError: The file cannot be written.
     """
     if path is None:
         return
     if path.is_dir():
         raise ValueError(f"{path}: is a folder; give the file to write, such as {path / name}")
+    if any(each is not None and each.resolve() == path.resolve() for each in inputs):
+        raise ValueError(f"{path}: is read by this command and would be lost; give another file")
     _check_folder(path.parent, path)
     if path.exists():  # such as /dev/stdout, in whose folder users cannot create files
         is_writable = os.access(path, os.W_OK)

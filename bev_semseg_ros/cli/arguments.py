@@ -125,4 +125,6 @@ def load_predictor(arguments: argparse.Namespace) -> Predictor:
     )
     if arguments.mode == "camera_only" and not predictor.uses_images:
         raise ValueError("--mode camera_only: the network uses no images; use lidar_only")
+    if arguments.mode == "lidar_only" and all(task.view == "image" for task in predictor.tasks):
+        raise ValueError("--mode lidar_only: the network uses no points; use camera_only")
     return predictor

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.progress import Progress
     from bev_semseg_ros.resources import shipped_checkpoint
 
-    prepare_output_file(arguments.json, "report.json")
+    prepare_output_file(arguments.json, "report.json", [arguments.checkpoint])
     dataset = open_dataset(arguments.data, None, arguments.cameras)
     trained = checkpoint.load(arguments.checkpoint or shipped_checkpoint())
     with Progress("checking", len(dataset)) as progress:

@@ -17,9 +17,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.inference.conversion import convert
     from bev_semseg_ros.output_path import prepare_output_file
 
-    prepare_output_file(arguments.out, "new.pt")
-    if arguments.out.resolve() == arguments.checkpoint.resolve():
-        raise ValueError(f"{arguments.out}: this is the checkpoint itself; choose another --out")
+    prepare_output_file(arguments.out, "new.pt", [arguments.checkpoint])
     convert(arguments.checkpoint, arguments.out)
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
     return 0

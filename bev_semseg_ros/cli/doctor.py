@@ -73,8 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.ros.doctor.diagnose import diagnose
 
     check_height(arguments.lidar_height)
-    prepare_output_file(arguments.json, "doctor.json")
-    prepare_output_file(arguments.params, "params.yaml")
+    inputs = [arguments.checkpoint, arguments.calibration]
+    prepare_output_file(arguments.json, "doctor.json", inputs)
+    prepare_output_file(arguments.params, "params.yaml", inputs)
     bag, asked = bag_and_topics(arguments)
     names = sensor_names(arguments, bag)
     if bag is not None:

@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.output_path import prepare_output_file, write_file
     from bev_semseg_ros.progress import Progress
 
-    prepare_output_file(arguments.json, "scores.json")
+    prepare_output_file(arguments.json, "scores.json", [arguments.checkpoint])
     dataset = open_data(arguments)
     predictor = load_predictor(arguments)
     for difference in check_folder(arguments.data):

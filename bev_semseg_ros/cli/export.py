@@ -55,14 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     from bev_semseg_ros.model.tasks.task import Task
     from bev_semseg_ros.output_path import prepare_output_file
 
-    prepare_output_file(arguments.out, "small.pt")
+    prepare_output_file(arguments.out, "small.pt", [arguments.checkpoint, arguments.average])
     if arguments.share is not None and arguments.average is None:
         raise ValueError("--share has no effect without --average; give --average, too")
-    if arguments.out.resolve() == arguments.checkpoint.resolve():
-        raise ValueError(
-            f"{arguments.out}: is the checkpoint of the run, which could not be resumed without "
-            "it; choose another --out"
-        )
     loaded = checkpoint.load(arguments.checkpoint)
     if arguments.tasks:
         loaded = loaded.with_tasks(arguments.tasks)

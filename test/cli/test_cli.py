@@ -369,6 +369,37 @@ def test_export_does_not_overwrite_the_run(tmp_path: Path, capsys) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "--checkpoint", "c.pt", "--data", "data", "--json", "./c.pt"],
+        ["check-data", "data", "--checkpoint", "c.pt", "--json", "./c.pt"],
+        ["export", "--checkpoint", "run.pt", "--average", "c.pt", "--out", "./c.pt"],
+        ["doctor", "bag", "--checkpoint", "c.pt", "--json", "./c.pt"],
+        ["doctor", "bag", "--calibration", "c.pt", "--params", "./c.pt"],
+    ],
+)
+def test_a_file_that_a_command_reads_is_not_overwritten(
+    command: list[str], tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.pt").write_text("weights")
+    assert main(command) == 2
+    assert "c.pt: is read by this command and would be lost" in capsys.readouterr().err
+    assert Path("c.pt").read_text() == "weights"
+
+
+@pytest.mark.slow
+def test_lidar_only_is_refused_for_a_network_of_masks(tmp_path: Path, capsys) -> None:
+    weights, data = tmp_path / "masks.pt", tmp_path / "data"
+    config = replace(TINY, model=replace(TINY.model, tasks=("segmentation",)))
+    checkpoint.save(weights, build_network(config), config, {})
+    tiny_data.write_kitti_frame(data, "000000")
+    arguments = ["--checkpoint", str(weights), "--data", str(data), "--mode", "lidar_only"]
+    assert main(["evaluate", *arguments, "--json", str(tmp_path / "scores.json")]) == 2
+    assert "uses no points; use camera_only" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_options_that_need_images_are_refused_for_a_network_without_images(
     tmp_path: Path, capsys
