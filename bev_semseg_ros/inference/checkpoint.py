@@ -118,6 +118,8 @@ class Checkpoint:
         views = {task.view for task in tasks if task.name in names}
         if "points" not in views and not model.point_features_to_bev:
             model = replace(model, point_encoder=ModelConfig().point_encoder)  # nothing uses it
+        if views == {"points"}:
+            model = replace(model, fusion="none")  # it may need a task that is removed
         trained = tuple(name for name in self.config.training.tasks if name in names)
         removed = set(present) - set(names)
         config = replace(

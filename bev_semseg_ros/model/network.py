@@ -271,8 +271,11 @@ class Network(nn.Module):
 
     @property
     def uses_images(self) -> bool:
-        """True if a task or the fusion uses images. Otherwise the camera branch never runs."""
-        return bool(self._outputs["image"]) or self.fusion.uses_image
+        """True if a task uses images, a BEV task through the fusion.
+
+        Otherwise the camera branch never runs.
+        """
+        return bool(self._outputs["image"] or (self._outputs["bev"] and self.fusion.uses_image))
 
     def used_weights(self) -> dict[str, Tensor]:
         """Return the state dictionary without the parts that never run.

@@ -67,6 +67,10 @@ UNUSED = {
         ["model.tasks=[point_segmentation]", "model.point_encoder=range_view", "model.fusion=none"],
         ("camera.", "lidar_encoder.", "bev."),
     ),
+    "points alone, with a fusion for boxes": (
+        ["model.tasks=[point_segmentation]", "model.point_encoder=range_view"],
+        ("camera.", "lidar_encoder.", "bev."),
+    ),
     "masks alone": (
         ["model.tasks=[segmentation]", "model.fusion=none"],
         ("lidar_encoder.", "bev."),
@@ -87,15 +91,16 @@ def test_parts_that_never_run_are_not_saved(tmp_path, settings, unused):
     assert all(torch.equal(built[key], everything[key]) for key in saved)
 
 
-def test_a_checkpoint_may_hold_parts_that_never_run(tmp_path):
-    config = with_settings(CONFIG, ["model.tasks=[detection]", "model.fusion=none"])
+@pytest.mark.parametrize("name", ["boxes without images", "points alone, with a fusion for boxes"])
+def test_a_checkpoint_may_hold_parts_that_never_run(tmp_path, name):
+    config = with_settings(CONFIG, UNUSED[name][0])
     network = build_network(config)
     labels = {task.name: task.labels for task in network.tasks}
     weights = {key: value.contiguous() for key, value in network.state_dict().items()}
     checkpoint.write(tmp_path / "former.pt", config, labels, weights, {})
     former = checkpoint.load(tmp_path / "former.pt")
-    head = "bev.heads.detection.hidden.0.weight"
-    assert torch.equal(former.build().state_dict()[head], weights[head])
+    built = former.build().state_dict()
+    assert all(torch.equal(built[key], value) for key, value in weights.items())
     assert set(checkpoint.mean_weights(network, former, 0.5)) == set(network.used_weights())
 
 
@@ -295,6 +300,27 @@ def test_the_point_encoder_is_kept_only_if_something_uses_it(tmp_path):
         boxes = checkpoint.load(tmp_path / "a.pt").with_tasks(["detection"])
         assert any(key.startswith("point_encoder.") for key in boxes.weights) == feeds_bev
         assert boxes.build().point_encoder.whole_clouds == feeds_bev
+
+
+@pytest.mark.parametrize("fusion", ["projective", "painted", "semantic_cross_attention"])
+def test_classes_of_points_without_the_other_tasks_need_no_camera_branch(tmp_path, fusion):
+    settings = [
+        "model.tasks=[detection,segmentation,point_segmentation]",
+        "model.point_encoder=range_view",
+        f"model.fusion={fusion}",
+    ]
+    config = with_settings(CONFIG, settings)
+    checkpoint.save(tmp_path / "a.pt", build_network(config), config, {})
+    whole = checkpoint.load(tmp_path / "a.pt")
+    points = whole.with_tasks(["point_segmentation"])
+    assert {key.partition(".")[0] for key in points.weights} == {"point_encoder", "points"}
+    assert all(torch.equal(value, whole.weights[key]) for key, value in points.weights.items())
+    assert not points.build().uses_images
+    for task, branches in (("detection", {"camera", "bev"}), ("segmentation", {"camera"})):
+        if fusion == "projective" or task == "segmentation":
+            kept = whole.with_tasks([task])
+            assert branches <= {key.partition(".")[0] for key in kept.weights}
+            assert kept.build().uses_images
 
 
 def test_training_resumes_from_a_training_state_and_not_from_weights_alone(network, tmp_path):

@@ -212,9 +212,17 @@ def test_a_task_without_its_sensor_has_no_outputs():
     assert list(run(network(small_config(tasks=("detection",))), camera_sample())) == []
 
 
-def test_a_network_without_image_tasks_and_fusion_does_not_run_the_camera_encoder():
-    model = network(small_config(fusion="none", tasks=("detection",))).train()
-    model(Batch.from_samples([sample(0)]))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"tasks": ("detection",), "fusion": "none"},
+        # The fusion is there, but only tasks in the bird's-eye view use it.
+        {"tasks": ("point_segmentation",), "point_encoder": "range_view"},
+    ],
+)
+def test_a_network_whose_tasks_use_no_images_does_not_run_the_camera_encoder(settings):
+    model = network(small_config(**settings)).train()
+    model.run_camera(Batch.from_samples([sample(0)]))
     assert model.camera.encoder.stem[1].num_batches_tracked == 0
 
 
