@@ -66,6 +66,7 @@ def check_data(
             boxes.add(frame, annotation, files.name_of(index, "boxes", frame.name))
             clouds.add(frame, files.name_of(index, "lidar", frame.name))
             masks.add(annotation, files.name_of(index, "mask", frame.name))
+            masks.add_points(annotation, files.name_of(index, "point_classes", frame.name))
             stamps.add(frame.scene, frame.name, frame.timestamp_ns)
             if index % step == 0:
                 training.add(frame)
@@ -133,9 +134,9 @@ class _FileCheck:
         if not isinstance(self._dataset, Subset):
             findings += self._inventory.unused_files()
         findings += self._calibration.findings()
-        notes: tuple[str, ...] = ()
+        notes = self._inventory.notes
         try:
-            notes = tuple(getattr(self._dataset, "notes", ()))
+            notes += tuple(getattr(self._dataset, "notes", ()))
         except _Damage as error:
             findings += self.reading.finding_of_all(error)
         findings += self.reading.findings(len(self._dataset))

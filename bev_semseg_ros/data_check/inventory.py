@@ -27,8 +27,10 @@ _REMEDIES = {
     "timestamps": "their time is taken as 0.1 s times their number; restore timestamps.txt",
 }
 _CAMERA_REMEDY = "no frame of this camera is near enough in time; leave it out of --cameras"
-_LABELS = ("boxes", "mask")
+_POINT_LABELS = "point_classes"
+_LABELS = ("boxes", "mask", _POINT_LABELS)
 _CALIBRATION = "calib"
+_CALIBRATED = ("image", "boxes", "mask")  # cannot be used without a calibration
 
 
 class Inventory:
@@ -68,9 +70,24 @@ class Inventory:
         """Names of the parts that are data of a sensor."""
         return [part for part in self.parts if _kind(part) in ("image", "lidar")]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the frames can be used for, if only their points have labels."""
+        if self._kinds & set(_LABELS) != {_POINT_LABELS}:
+            return ()
+        return (
+            "only points have labels: they can train and score the tasks point_segmentation and "
+            "bev_segmentation",
+        )
+
     def count(self, part: str) -> int:
         """Return the number of frames that have a part."""
         return sum(counts[part] for counts in self.scenes.values())
+
+    @property
+    def _kinds(self) -> set[str]:
+        """Kinds of the parts that any frame has."""
+        return {_kind(part) for part in self.parts if self.count(part)}
 
     def rows(self) -> list[tuple[str, int, list[int]]]:
         """Return for each scene its name and the numbers of all frames and those with each part."""
@@ -96,14 +113,17 @@ class Inventory:
         Args:
             other_cameras: Cameras of the data set that are not read.
         """
-        found = [self._finding(part, cases, other_cameras) for part, cases in self._missing.items()]
-        if not any(self.count(part) for part in self.parts if _kind(part) in _LABELS):
+        missing = dict(self._missing)
+        if self._kinds.isdisjoint(_CALIBRATED):
+            missing.pop(_CALIBRATION, None)
+        found = [self._finding(part, cases, other_cameras) for part, cases in missing.items()]
+        if self._kinds.isdisjoint(_LABELS):
             found = [each for each in found if _kind(each.item) not in _LABELS]
             found.append(
                 DataFinding(
                     "labels",
                     "warning",
-                    f"none of the {self.num_frames} frames has boxes or a mask",
+                    f"none of the {self.num_frames} frames has boxes, a mask or classes of points",
                     "they cannot be used for training or evaluation; `bag` needs no labels",
                     self.num_frames,
                 )

@@ -1,4 +1,4 @@
-"""Checks whether masks have labels, and whether their class numbers fit the label set."""
+"""Checks whether masks and points have labels, and whether the numbers of masks fit their set."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GROUPS, UPPER, LOWER = "groups_6", "sky", "road"
 
 
 class MaskCheck:
-    """Examines the masks of frames."""
+    """Examines the masks and the classes of points of frames."""
 
     def __init__(self) -> None:
-        self._num_masks = 0
+        self._num_masks = self._num_clouds = 0
         self._num_telling = 0  # masks with both road and sky
-        self._empty, self._mixed_up = Cases(), Cases()
+        self._empty, self._empty_clouds, self._mixed_up = Cases(), Cases(), Cases()
 
     def add(self, annotation: Annotation, where: str) -> None:
         """Add a frame; `where` names it or the file of its mask."""
@@ -42,9 +42,24 @@ class MaskCheck:
                     if _mean_row(upper) > _mean_row(lower):
                         self._mixed_up.add(where)
 
+    def add_points(self, annotation: Annotation, where: str) -> None:
+        """Add the classes of a frame's points; `where` names the frame or their file."""
+        for classes in annotation.point_classes.values():
+            self._num_clouds += 1
+            if not (classes != MASK_IGNORED).any():
+                self._empty_clouds.add(where)
+
     def findings(self) -> list[DataFinding]:
-        """Return the findings about the masks."""
+        """Return the findings about the masks and the classes of points."""
         found = []
+        if self._empty_clouds.count:
+            clouds = portion(self._empty_clouds.count, self._num_clouds, "clouds")
+            remedy = (
+                f"training ignores them: {MASK_IGNORED} means that a point is unlabelled; write "
+                "the class of each point"
+            )
+            text = f"the classes of all points of {clouds} are {MASK_IGNORED}"
+            found.append(self._empty_clouds.finding("classes of points", "warning", text, remedy))
         if self._empty.count:
             text = f"{portion(self._empty.count, self._num_masks, 'masks')} have hardly any labels"
             remedy = (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support import tiny_data
 from support.data_reports import finding, wrong
-from support.street_data import CAR, write_cloud, write_labels
+from support.street_data import CAR, write_cloud, write_labels, write_point_classes
 
 COUNT = 4
 
@@ -198,6 +198,16 @@ def test_masks_in_which_all_pixels_are_ignored_are_a_warning(street, check):
     status, report = check(street)
     found = finding(report, "empty masks")
     assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
+
+
+def test_points_whose_classes_are_all_ignored_are_a_warning(street, check):
+    write_point_classes(street, 3)
+    assert wrong(check(street)[1]) == []
+    write_point_classes(street, 255)
+    status, report = check(street)
+    found = finding(report, "classes of points")
+    assert (status, found["level"], found["count"]) == (0, "warning", COUNT)
+    assert found["example"].endswith("labels/000000.label")
 
 
 def test_clouds_of_several_lidars_without_poses_are_a_warning(check, tmp_path):

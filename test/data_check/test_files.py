@@ -12,7 +12,7 @@ import pytest
 from support import tiny_data
 from support.data_reports import finding, wrong
 from support.label_sets import write_set
-from support.street_data import CAR, write_labels
+from support.street_data import CAR, write_labels, write_point_classes
 
 from bev_semseg_ros.cli.main import main
 
@@ -87,6 +87,17 @@ def test_data_without_any_labels_are_a_warning(street, check):
         shutil.rmtree(street / "training" / folder)
     status, report = check(street)
     assert (status, wrong(report)) == (0, [("warning", "labels")])
+
+
+def test_clouds_with_classes_of_points_alone_are_labelled_data(street, check):
+    write_point_classes(street, 3)
+    assert check(street)[1]["notes"] == []
+    for folder in ("label_2", "semantic", "image_2", "calib"):
+        shutil.rmtree(street / "training" / folder)
+    status, report = check(street)
+    assert (status, wrong(report)) == (0, [("warning", "image")])
+    (note,) = report["notes"]
+    assert "point_segmentation" in note
 
 
 def test_labels_with_other_numbers_than_the_frames_are_reported(street, check):

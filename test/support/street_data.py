@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from support import tiny_data
+from support.label_sets import write_set
+
+from bev_semseg_ros.labels import DEFAULT_MASK_LABELS, load_label_set
 
 CAR_CENTER, CAR_SIZE = (20.27, -1.0, -0.98), (4.0, 1.6, 1.5)  # in the lidar's frame, metres
 CAR = "Car 0.00 0 -1.57 10 10 30 30 1.50 1.60 4.00 1.00 1.65 20.00 -1.5707963\n"
@@ -41,3 +44,20 @@ def write_cloud(root: Path, index: int, points: np.ndarray) -> None:
 def write_labels(root: Path, index: int, text: str) -> None:
     """Write the label file of a frame."""
     (root / "training" / "label_2" / f"{index:06d}.txt").write_text(text)
+
+
+def write_point_classes(root: Path, number: int, count: int = 4) -> None:
+    """Give all points of each frame the same class of the default label set of masks.
+
+    Args:
+        root: The data set.
+        number: Number of the class.
+        count: Number of frames.
+    """
+    training = root / "training"
+    (training / "labels").mkdir(exist_ok=True)
+    write_set(training / "labels", list(load_label_set(DEFAULT_MASK_LABELS).classes), "labels")
+    for index in range(count):
+        size = (training / "velodyne" / f"{index:06d}.bin").stat().st_size
+        classes = np.full(size // 16, number, np.uint32)
+        (training / "labels" / f"{index:06d}.label").write_bytes(classes.tobytes())

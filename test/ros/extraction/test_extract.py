@@ -226,7 +226,7 @@ def test_the_frames_pass_the_check_of_data_except_for_their_labels(
     extract(changed(), "--interval", "0")
     assert main(["check-data", str(tmp_path / "own")]) == 0
     report = capsys.readouterr().out
-    assert "none of the 8 frames has boxes or a mask" in report
+    assert "none of the 8 frames has boxes, a mask or classes of points" in report
     assert "0 faults" in report and "missing" not in report
 
 
