@@ -12,7 +12,7 @@ import torch
 
 from bev_semseg_ros import config as configuration
 from bev_semseg_ros.config import Config
-from bev_semseg_ros.data.dataset import ConcatDataset, Dataset, open_dataset
+from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.build import build_network
@@ -22,6 +22,7 @@ from bev_semseg_ros.training.cache import open_cache
 from bev_semseg_ros.training.description import describe
 from bev_semseg_ros.training.loader import Loader, needs_in_words, trained_tasks
 from bev_semseg_ros.training.trainer import Trainer
+from bev_semseg_ros.training.validation import ValidationData
 from bev_semseg_ros.training.workers import refuse_in_worker
 
 
@@ -68,6 +69,9 @@ def train(
     saved = checkpoint.load(out / "checkpoint.pt") if resume else None
     network = build_network(config, None if saved is None else saved.label_sets)
     trained_tasks(network.tasks, config)
+    evaluated = _validation(config, data, validation, cameras)
+    for dataset in evaluated:
+        dataset.check_labels(network, config)
     caches = [
         open_cache(path, config, out.parent / "cache", config.training.split, cameras)
         for path in data
@@ -84,7 +88,7 @@ def train(
             file=sys.stderr,
         )
     trainer = Trainer(config, network, loader, out)
-    trainer.validation = _validation(config, data, validation, cameras)
+    trainer.validation = ConcatDataset([*evaluated]) if evaluated else None
     if saved is not None:
         trainer.resume(saved)
     else:
@@ -142,10 +146,25 @@ def _validation(
     data: Sequence[str | Path],
     paths: Sequence[str | Path],
     cameras: Sequence[str] | None,
-) -> Dataset | None:
-    datasets = [open_dataset(path, None, cameras) for path in paths]
+) -> list[ValidationData]:
+    """Return the data sets to evaluate after every epoch.
+
+    Raises:
+        ValueError: a path of `paths` is also one of `data`.
+    """
+    trained = {Path(path).resolve() for path in data}
+    datasets = []
+    for path in paths:
+        if Path(path).resolve() in trained:
+            raise ValueError(
+                f"--val {path}: is also trained on; give other frames, or leave --val out and set "
+                "training.split to train and training.validation_split to val"
+            )
+        datasets.append(ValidationData(open_dataset(path, None, cameras), f"--val {path}"))
     split = config.training.validation_split
     if split:
-        datasets += [open_dataset(path, split, cameras) for path in data]
-    datasets = [dataset for dataset in datasets if len(dataset)]
-    return ConcatDataset(datasets) if datasets else None
+        datasets += [
+            ValidationData(open_dataset(path, split, cameras), f"split {split} of --data {path}")
+            for path in data
+        ]
+    return [dataset for dataset in datasets if len(dataset)]

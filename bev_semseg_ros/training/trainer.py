@@ -271,11 +271,21 @@ class Trainer:
         (self.out / "metrics.json").write_text(json.dumps({"epochs": self.metrics}, indent=1))
 
     def _validate(self) -> dict[str, float | None]:
-        """Evaluate the network and return the main scores."""
+        """Evaluate the network and return the main scores.
+
+        Raises:
+            ValueError: a frame cannot be read or scored.
+        """
         assert self.validation is not None
         predictor = Predictor.from_network(self.result, self.config, str(self.device))
         limit = self.config.training.validation_frames or None
-        return evaluate(predictor, self.validation, self._mode(), limit=limit).headline()
+        try:
+            return evaluate(predictor, self.validation, self._mode(), limit=limit).headline()
+        except (ValueError, OSError) as error:
+            raise ValueError(
+                f"{error}; the training up to here is saved: correct the data or leave them out of "
+                "the evaluation (--val, training.validation_split), and continue with --resume"
+            ) from error
 
     def _mode(self) -> Mode:
         if self.views == {"image"}:

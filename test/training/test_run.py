@@ -123,6 +123,41 @@ def test_training_uses_one_split_and_validation_the_other_one_or_further_data(tm
     assert miou(longer, resume=True, validation=[further]) is not None
 
 
+def test_labels_for_validation_that_fit_no_task_are_named_before_the_first_step(tmp_path):
+    for name in ("data", "own"):
+        tiny_data.write_kitti_drive(tmp_path / name, 2)
+    labels = tmp_path / "own" / "training" / "label_2" / "labels.yaml"
+    labels.write_text("classes:\n  Car: {color: [1, 2, 3]}\n  Van: {color: [4, 5, 6]}\n")
+    with pytest.raises(ValueError, match=r"--val .*/own: labels of the set own_boxes cannot"):
+        train(TINY, [tmp_path / "data"], tmp_path / "run", validation=[tmp_path / "own"])
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_a_run_continues_after_an_unreadable_frame_for_validation(tmp_path):
+    for name in ("data", "further"):
+        tiny_data.write_kitti_drive(tmp_path / name, 2)
+    image = tmp_path / "further" / "training" / "image_2" / "000001.png"
+    intact = image.read_bytes()
+    image.write_bytes(b"x")
+    options = {"validation": [tmp_path / "further"]}
+    config = with_training(epochs=2)
+    reason = r"--val .*/further: .*000001\.png: .*correct the data.*--resume"
+    for resume in (False, True):
+        with pytest.raises(ValueError, match=reason):
+            train(config, [tmp_path / "data"], tmp_path / "run", resume=resume, **options)
+    image.write_bytes(intact)
+    train(config, [tmp_path / "data"], tmp_path / "run", resume=True, **options)
+    epochs = json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"]
+    assert [entry["validation"] is None for entry in epochs] == [False, False]
+
+
+def test_validation_on_the_data_that_are_trained_on_is_refused(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 1)
+    same = tmp_path / "data" / ".." / "data"
+    with pytest.raises(ValueError, match="--val .*is also trained on; give other frames"):
+        train(TINY, [tmp_path / "data"], tmp_path / "run", validation=[same])
+
+
 def test_the_same_seed_gives_the_same_weights_and_the_run_folder_has_the_configuration(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "data", 2)
     weights = []
