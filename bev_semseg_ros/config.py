@@ -407,4 +407,11 @@ def with_settings(config: Config, settings: Iterable[str]) -> Config:
 
 def save(config: Config, path: str | Path) -> None:
     """Write a configuration as YAML, with all defaults."""
-    Path(path).write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
+    path = Path(path)
+    # On a full disk, an empty file would remain, which means the defaults.
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        partial.write_text(yaml.safe_dump(to_dict(config), sort_keys=False))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -5,11 +5,16 @@ All commands use these functions.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+
+# Errors of a write, whose messages name no file: no space, quota used up, file too large (FAT32).
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def prepare_output_file(path: Path | None, name: str, inputs: Iterable[Path | None] = ()) -> None:
@@ -92,6 +97,32 @@ def check_space(folder: Path, size: float, content: str) -> None:
             f"{free / 1e9:.3g} GB are free; remove earlier data there, or give an --out on another "
             "disk"
         )
+
+
+@contextmanager
+def named_full_disk(
+    folder: Path,
+    content: str,
+    remedy: str = "remove earlier data there, or give an --out on another disk",
+) -> Iterator[None]:
+    """Name the folder in errors that say that its disk is full.
+
+    Args:
+        folder: The folder that is written to.
+        content: What is written, for the message.
+        remedy: What to do, for the message.
+
+    Raises:
+        OSError: The disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise OSError(
+            f"{folder}: {content} cannot be written ({error.strerror}); {remedy}"
+        ) from error
 
 
 def _takes_files(folder: Path) -> bool:

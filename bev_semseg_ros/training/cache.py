@@ -8,7 +8,6 @@ influence its content.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -31,7 +30,7 @@ from bev_semseg_ros.frame import Boxes, Camera, Rays
 from bev_semseg_ros.labels import MASK_IGNORED, LabelSet
 from bev_semseg_ros.model.build import point_attributes, task_needs, whole_clouds
 from bev_semseg_ros.model.tasks.task import Task
-from bev_semseg_ros.output_path import check_space
+from bev_semseg_ros.output_path import check_space, named_full_disk
 from bev_semseg_ros.preprocessing import RectifiedImage, Sample
 from bev_semseg_ros.progress import Progress
 
@@ -40,8 +39,6 @@ PORTION = 32  # number of frames that are prepared before they are written
 MOST_THREADS = 8  # more would mostly wait for Python's lock
 # Fraction of the expected size that must be free: the first portion may have larger frames.
 SPACE_SHARE = 0.8
-# Errors of a write, whose messages name no file: no space, quota used up, file too large (FAT32).
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Columns of the index for each image, and the shape of an entry.
 _IMAGE_COLUMNS: dict[str, tuple[int, ...]] = {
     "camera": (),
@@ -199,17 +196,11 @@ def build(dataset: Dataset, config: Config, folder: Path) -> None:
     partial = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}.partial")
     partial.mkdir(parents=True)
     try:
-        _write_all(dataset, config, partial)
-        if not (folder / "index.npz").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            os.replace(partial, folder)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise OSError(
-            f"{folder.parent}: the prepared frames cannot be written ({error.strerror}); remove "
-            "earlier data there, or give an --out on another disk"
-        ) from error
+        with named_full_disk(folder.parent, "the prepared frames"):
+            _write_all(dataset, config, partial)
+            if not (folder / "index.npz").is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+                os.replace(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -16,7 +16,7 @@ from bev_semseg_ros.data.dataset import ConcatDataset, open_dataset
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.checkpoint import Checkpoint
 from bev_semseg_ros.model.build import build_network
-from bev_semseg_ros.output_path import check_output_folder
+from bev_semseg_ros.output_path import check_output_folder, named_full_disk
 from bev_semseg_ros.path_kind import require_file
 from bev_semseg_ros.training.cache import open_cache
 from bev_semseg_ros.training.description import describe
@@ -58,6 +58,7 @@ def train(
         FileNotFoundError: names a file or folder that is missing.
         FloatingPointError: a loss or the gradient is no longer finite.
         ChildProcessError: a process that makes batches was killed.
+        OSError: the disk is full.
     """
     refuse_in_worker()
     out = Path(out)
@@ -95,9 +96,10 @@ def train(
         trainer.info |= describe(caches, loader.tasks)
         trainer.info |= {"data": names, "cameras": camera_names}
         trainer.begin([Path(path) for path in init])
-    out.mkdir(parents=True, exist_ok=True)
-    configuration.save(config, out / "config.yaml")
-    with closing(loader):
+    remedy = "make space there; --resume continues a run that has a checkpoint"
+    with closing(loader), named_full_disk(out, "the run", remedy):
+        out.mkdir(parents=True, exist_ok=True)
+        configuration.save(config, out / "config.yaml")
         trainer.run()
     return trainer.path
 

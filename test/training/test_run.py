@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import resource
 from dataclasses import replace
 from typing import Any
 
@@ -154,8 +155,22 @@ def test_a_run_continues_after_an_unreadable_frame_for_validation(tmp_path):
 def test_validation_on_the_data_that_are_trained_on_is_refused(tmp_path):
     tiny_data.write_kitti_drive(tmp_path / "data", 1)
     same = tmp_path / "data" / ".." / "data"
-    with pytest.raises(ValueError, match="--val .*is also trained on; give other frames"):
+    with pytest.raises(ValueError, match=r"--val .*is also trained on; give other frames"):
         train(TINY, [tmp_path / "data"], tmp_path / "run", validation=[same])
+
+
+def test_a_full_disk_is_named_with_the_run_and_leaves_no_empty_configuration(tmp_path):
+    tiny_data.write_kitti_drive(tmp_path / "data", 2)
+    config = with_training(max_steps=1)
+    train(config, [tmp_path / "data"], tmp_path / "first")  # prepares the frames
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=r"/run: the run cannot be written .*; make space"):
+            train(config, [tmp_path / "data"], tmp_path / "run")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_the_same_seed_gives_the_same_weights_and_the_run_folder_has_the_configuration(tmp_path):

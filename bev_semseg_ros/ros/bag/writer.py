@@ -5,8 +5,11 @@ Needs `rosbags`, not rclpy.
 
 from __future__ import annotations
 
+import errno
 import shutil
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +37,7 @@ from bev_semseg_ros.data.calibration import (
 from bev_semseg_ros.data.dataset import Dataset
 from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, Frame, LidarScan, only
 from bev_semseg_ros.geometry import invert, quaternion_from_rotation
+from bev_semseg_ros.output_path import named_full_disk
 from bev_semseg_ros.ros.convert.camera_info import camera_info_fields
 from bev_semseg_ros.ros.convert.message import CAMERA_INFO, IMAGE, POINT_CLOUD
 from bev_semseg_ros.ros.convert.point_cloud import pack_points
@@ -117,6 +121,7 @@ def write_bag(
         FileExistsError: If `path` exists.
         ValueError: If the data set has no frames, a damaged file, or sensors that cannot be
             written under their names, or the storage is unknown. No bag is left behind.
+        OSError: If the disk is full. No bag is left behind, either.
     """
     path = Path(path)
     if path.exists():
@@ -128,13 +133,22 @@ def write_bag(
         raise ValueError(f"{dataset.name}: no frames to write (of {len(dataset)}, limit {limit})")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with Writer(
-            path, version=_BAG_VERSION, storage_plugin=StoragePlugin[storage.upper()]
-        ) as writer:
+        with named_full_disk(path, "the bag"), _opened(path, storage) as writer:
             return _write_frames(dataset, count, writer, path / YAML_NAME, on_frame)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
         raise
+
+
+@contextmanager
+def _opened(path: Path, storage: Storage) -> Iterator[Writer]:
+    """Open a bag for writing. If SQLite fails to write, raise the OSError of a full disk."""
+    plugin = StoragePlugin[storage.upper()]
+    try:
+        with Writer(path, version=_BAG_VERSION, storage_plugin=plugin) as writer:
+            yield writer
+    except sqlite3.OperationalError as error:
+        raise OSError(errno.ENOSPC, str(error)) from error
 
 
 def _write_frames(

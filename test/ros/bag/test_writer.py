@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
 
 import numpy as np
@@ -206,6 +207,18 @@ def test_damaged_frame_leaves_no_bag_behind(drive, tmp_path):
     tiny_data.truncate(tmp_path / "data" / "training" / "image_2" / "000002.png")
     with pytest.raises(ValueError, match=r"000002.png"):
         write_bag(drive, tmp_path / "bag")
+    assert not (tmp_path / "bag").exists()
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_full_disk_is_named_and_leaves_no_bag_behind(drive, tmp_path, storage):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))  # as on a full disk
+    try:
+        with pytest.raises(OSError, match=r"/bag: the bag cannot be written .*another disk"):
+            write_bag(drive, tmp_path / "bag", storage)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not (tmp_path / "bag").exists()
 
 
