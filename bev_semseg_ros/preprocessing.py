@@ -60,8 +60,8 @@ class Sample:
 
     Attributes:
         points: (N, 4) float32 points of all lidars: x, y, z in the ego frame, metres, and
-            intensity. Without `rays` only those inside the grid, with `rays` all finite ones. None
-            if no lidar gave points.
+            intensity as given; `Batch.from_samples` limits it to 0..1. Without `rays` only those
+            inside the grid, with `rays` all finite ones. None if no lidar gave points.
         images: camera name -> image, for the cameras that gave one.
         ego_from_lidar: (L, 4, 4) poses of the lidars.
         point_lidar: (N,) int64 lidar of each point, an index into `ego_from_lidar`.

@@ -63,7 +63,7 @@ class Batch:
 
     Attributes:
         points: (N, 4) float32 points of all frames: x, y, z in the ego frame, metres, and
-            intensity.
+            intensity, limited to 0..1.
         point_batch: (N,) int64 index of each point's frame.
         point_lidar: (N,) int64 lidar of each point, an index into `ego_from_lidar`.
         has_points: (B,) bool: frames that have a cloud.
@@ -115,8 +115,12 @@ class Batch:
             for first, sample in zip(first_lidar[:-1], samples, strict=True)
         ]
         images, projections, slots, keys = _stack_images(samples)
+        points = torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False))
+        # A few points far above 1, such as those of a reflector, would make the network find
+        # objects that do not exist. Samples keep such values, so that the input check sees them.
+        points[:, 3].clamp_(0, 1)
         return cls(
-            torch.from_numpy(np.concatenate(clouds).astype(np.float32, copy=False)),
+            points,
             torch.from_numpy(frames),
             torch.from_numpy(np.concatenate(lidars).astype(np.int64, copy=False)),
             torch.tensor([sample.points is not None for sample in samples]),

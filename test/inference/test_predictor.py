@@ -18,7 +18,7 @@ from support.inference import (
     new_predictor,
 )
 
-from bev_semseg_ros.frame import LIDAR, CameraImage
+from bev_semseg_ros.frame import LIDAR, CameraImage, Frame
 from bev_semseg_ros.inference import checkpoint
 from bev_semseg_ros.inference.choices import choose_precision
 from bev_semseg_ros.inference.engine import torch_threads
@@ -84,6 +84,25 @@ def test_intensities_in_bytes_are_reported_with_the_remedy(simple):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*intensities")
         simple.predict(usual)
+
+
+def with_intensities(usual: Frame, count: int, intensity: float) -> Frame:
+    """Return a frame in which the first `count` points have another intensity."""
+    scan = usual.lidars[LIDAR]
+    points = scan.points.copy()
+    points[:count, 3] = intensity
+    return replace(usual, lidars={LIDAR: replace(scan, points=points)})
+
+
+@pytest.mark.parametrize(("wild", "limit"), [(1e4, 1.0), (1e9, 1.0), (-1e4, 0.0)])
+def test_a_few_wild_intensities_do_not_make_boxes(simple, wild, limit):
+    """A reflector once made a pedestrian with the score 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        boxes = simple.predict(with_intensities(frame(), 10, wild), "fused", THRESHOLD).boxes
+    expected = simple.predict(with_intensities(frame(), 10, limit), "fused", THRESHOLD).boxes
+    np.testing.assert_array_equal(boxes.scores, expected.scores)
+    np.testing.assert_array_equal(boxes.centers, expected.centers)
 
 
 def test_an_empty_cloud_gives_a_prediction(simple):

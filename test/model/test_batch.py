@@ -5,6 +5,7 @@ import torch
 from support.samples import camera_sample, lidar_sample, rig_sample, sample
 
 from bev_semseg_ros.model.batch import Batch
+from bev_semseg_ros.preprocessing import Sample
 
 
 def test_frames_are_stacked_without_their_missing_sensors():
@@ -53,6 +54,16 @@ def test_units_of_different_frames_are_different_units():
     rays = Batch.from_samples([two, camera_sample(), two], with_rays=True).rays
     assert rays.num_units == 4
     assert rays.units.tolist() == [*lidar, *(2 + lidar)]
+
+
+def test_intensities_are_limited_to_0_to_1_and_those_of_the_samples_stay():
+    given = np.array([-5, 0, 0.25, 1, 1.5, 1e4, 3e38], np.float32)
+    cloud = np.ones((len(given), 4), np.float32)
+    cloud[:, 3] = given
+    one = Sample.of(cloud)
+    batch = Batch.from_samples([one])
+    assert batch.points[:, 3].tolist() == [0, 0, 0.25, 1, 1, 1, 1]
+    assert np.array_equal(one.points[:, 3], given)
 
 
 def test_a_batch_has_only_the_requested_point_attributes():

@@ -83,7 +83,7 @@ class PillarEncoder(LidarEncoder):
         """Return (N, 10) geometry of each point: the input of the linear layer.
 
         Args:
-            points: (N, 4) x, y, z, metres, and intensity.
+            points: (N, 4) x, y, z, metres, and intensity 0..1.
             offset: (N, 2) offset from the cell's centre, in cells.
             pillar: (N,) index of each point's pillar.
             count: (P,) number of points of each pillar.

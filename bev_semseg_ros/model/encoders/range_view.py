@@ -141,7 +141,7 @@ def point_inputs(images: SphericalImages, batch: Batch) -> Tensor:
             (ranges / 40).clamp_max(5),
             (batch.points[:, 2] / 2).clamp(-5, 10),
             4 * images.slopes,
-            2 * batch.points[:, 3].clamp(0, 1),
+            2 * batch.points[:, 3],
         ],
         1,
     )
