@@ -223,8 +223,7 @@ def _move_into_grid(
     if points is None or not len(points):
         return np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
     # In one pass and one thread: numpy's product would wake the threads of BLAS, which busy-wait
-    # and slow down other processes. An infinite or NaN intensity may leave x, y and z finite, so
-    # it is checked below.
+    # and slow down other processes.
     with_intensity = np.zeros((4, 5))
     with_intensity[:3, [0, 1, 2, 4]] = scan.ego_from_lidar[:3]
     with_intensity[3, 3] = 1
@@ -234,7 +233,7 @@ def _move_into_grid(
     if grid is None:
         kept = np.flatnonzero(np.isfinite(moved).all(1))
     else:
-        kept = np.flatnonzero(points_in_grid(moved, grid) & np.isfinite(moved[:, 3]))
+        kept = np.flatnonzero(points_in_grid(moved, grid))
     return moved.take(kept, 0), kept
 
 

@@ -44,7 +44,6 @@ def test_points_are_transformed_to_the_ego_frame_and_bad_ones_are_dropped():
             [np.nan, 0, 0, 0.5],
             [1, 0, np.inf, 0.5],
             [500, 0, 0, 0.5],
-            [2, 0, 0, np.nan],
         ]
     )
     pose = transform(rotation_z(np.pi / 2), (5, 0, 1))
@@ -53,10 +52,21 @@ def test_points_are_transformed_to_the_ego_frame_and_bad_ones_are_dropped():
     np.testing.assert_allclose(result, [[5, 1, 1, 0.5]], atol=1e-6)
 
 
-def test_points_without_finite_intensity_are_dropped_if_the_pose_is_a_translation():
-    points = np.array([[2, 0, 0, np.nan], [3, 0, 0, np.inf], [4, 0, 0, 0.5]], np.float32)
-    result = prepare_points(points, transform(None, (0, 0, 1.73)), GridConfig())
-    np.testing.assert_allclose(result, [[4, 0, 1.73, 0.5]])
+@pytest.mark.parametrize("angle", [0, 0.3])
+@pytest.mark.parametrize("whole_clouds", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_points_with_an_intensity_that_is_not_finite_are_kept_with_intensity_0(
+    angle, whole_clouds, kind
+):
+    points = np.array([[9, 0, 0, np.nan], [9, 1, 0, -np.inf], [9, 2, 0, 0.5]], kind)
+    if kind == np.float64:
+        points[0, 3] = 1e300  # becomes infinite in float32
+    pose = transform(rotation_z(angle), (0, 0, 1.73))
+    frame = Frame(0, {"roof": LidarScan(points, pose)})
+    sample = prepare(frame, Config(), whole_clouds)
+    np.testing.assert_allclose(sample.points[:, :3], apply(pose, points[:, :3]), atol=1e-5)
+    np.testing.assert_array_equal(sample.points[:, 3], [0, 0, 0.5])
+    assert not np.isfinite(points[1, 3])  # the caller's array is unchanged
 
 
 def test_the_grid_includes_its_lower_bounds_and_excludes_its_upper_ones():

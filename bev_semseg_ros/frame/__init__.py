@@ -26,6 +26,7 @@ from bev_semseg_ros.frame.frame import (
     CameraImage,
     Frame,
     LidarScan,
+    have_intensity,
     only,
 )
 from bev_semseg_ros.frame.motion import EgoMotion
@@ -54,6 +55,7 @@ __all__ = [
     "PointClasses",
     "Prediction",
     "Rays",
+    "have_intensity",
     "only",
     "relabel_boxes",
     "same_view",

@@ -23,13 +23,26 @@ POINT_ATTRIBUTES = {
 }
 
 
+def have_intensity(points: np.ndarray) -> np.ndarray:
+    """Find the points whose intensity is a finite float32.
+
+    Args:
+        points: (N, 4) points of any numeric type, with the intensity in the last column.
+
+    Returns:
+        (N,) bool.
+    """
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        return np.abs(points[:, 3]) <= np.finfo(np.float32).max
+
+
 @dataclass(frozen=True, eq=False)
 class LidarScan:
     """One sweep of a lidar, or of several lidars (units) whose points form one cloud.
 
     Attributes:
         points: (N, 4) float32 x, y, z in the frame of the lidar, metres, and intensity 0..1; None
-            if there is no data.
+            if there is no data. An intensity that is NaN or infinite is replaced by 0.
         ego_from_lidar: (4, 4) transform from the frame of the lidar to the ego frame.
         attributes: (N,) arrays by the names of POINT_ATTRIBUTES; any may be missing.
         seconds: Time of the points whose "time" is missing or NaN, seconds after the time of the
@@ -70,6 +83,11 @@ class LidarScan:
                     f"lidar: the attribute {name!r} has the shape {values.shape}, expected one "
                     f"value for each of {shape[0]} points"
                 )
+        is_known = have_intensity(self.points)
+        if not is_known.all():
+            points = self.points.copy()  # the caller's array stays as it is
+            points[~is_known, 3] = 0
+            object.__setattr__(self, "points", points)
 
     @property
     def times(self) -> np.ndarray | float:

@@ -34,6 +34,12 @@ def test_intensities_of_8_bits_are_refused_with_the_remedy():
     Frame.of(0, points[4:], np.eye(4))  # a few bright ones, as of reflectors
 
 
+def test_intensities_that_are_not_finite_do_not_count_as_too_high():
+    points = np.ones((9, 4), np.float32)
+    points[:5, 3] = np.inf
+    assert Frame.of(0, points, np.eye(4)).points[:, 3].tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_any_number_of_points_or_none_is_accepted():
     for points in (None, np.zeros((0, 4), np.float32), np.zeros((7, 4))):
         assert LidarScan(points, np.eye(4)).points is points

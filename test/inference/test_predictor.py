@@ -105,6 +105,22 @@ def test_a_few_wild_intensities_do_not_make_boxes(simple, wild, limit):
     np.testing.assert_array_equal(boxes.centers, expected.centers)
 
 
+@pytest.mark.parametrize("unknown", [np.nan, np.inf])
+def test_an_intensity_that_is_not_finite_counts_as_0(simple, unknown):
+    """Such points were once left out, and without any point there were no boxes."""
+    count = len(frame().points)
+    boxes = simple.predict(with_intensities(frame(), count, unknown), "fused", THRESHOLD).boxes
+    expected = simple.predict(with_intensities(frame(), count, 0.0), "fused", THRESHOLD).boxes
+    assert len(boxes)
+    np.testing.assert_array_equal(boxes.scores, expected.scores)
+
+
+def test_intensities_in_bytes_are_reported_although_one_is_nan(simple):
+    raw = with_intensities(frame(), 300, 255)
+    with pytest.warns(UserWarning, match="intensities of the lidar .* divide them by 255"):
+        simple.predict(with_intensities(raw, 1, np.nan))
+
+
 def test_an_empty_cloud_gives_a_prediction(simple):
     assert (
         simple.predict_sample(Sample.of(np.zeros((0, 4), np.float32), None, None)).mode

@@ -35,8 +35,7 @@ class FrameWriter:
     `KittiDataset` reads the same frames, with these differences:
 
     - Images are rectified.
-    - Points that the network would not use, because they have no return or no finite intensity, are
-      left out.
+    - Points without a return, which the network would not use, are left out.
     - Attributes of points, units and the motion of the vehicle are left out.
     - The first lidar is called "velodyne" and the cameras "image_02", "image_03" and so on, or
       "lidar" and "camera" if there is only one.
@@ -141,7 +140,7 @@ def _usable_points(scan: LidarScan, points: np.ndarray, is_first: bool) -> np.nd
         is_first: Whether it is of the first lidar.
     """
     # Points without a return may be zeros, so they must go before the points are moved.
-    points = points[have_return(points) & np.isfinite(points[:, 3])].astype(np.float32)
+    points = points[have_return(points)].astype(np.float32)
     velodyne_from_sensor = velodyne_from(scan.ego_from_lidar)
     if is_first and not _is_identity(velodyne_from_sensor):
         points[:, :3] = apply(velodyne_from_sensor, points[:, :3].astype(np.float64))

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bev_semseg_ros.ros.convert.message import fill, find_step
+from bev_semseg_ros.frame import have_intensity
+from bev_semseg_ros.geometry import have_return
+from bev_semseg_ros.ros.convert.message import Note, fill, find_step, ignore
 
 # Datatypes of sensor_msgs/PointField. PCL had those of 64 bits before ROS 2 did.
 POINT_TYPES = {
@@ -33,6 +35,8 @@ _ATTRIBUTE_TYPES = {"ring": "u2", "time": "f4", "unit": "u2"}
 # A damaged message can claim any size: more points are refused before memory is allocated.
 MAX_POINTS = 20_000_000
 
+INTENSITY_REMEDY = "let the driver correct the field, or set intensity_field to another one"
+
 LOOKED_AT = 1000  # points of a cloud by which its byte order is checked
 # Metres. In the wrong byte order, coordinates have random exponents, and most are outside.
 PLAUSIBLE = (1e-6, 1e6)
@@ -40,7 +44,10 @@ MOST_IMPLAUSIBLE, FEW_IMPLAUSIBLE = 0.5, 0.1  # fraction of the coordinates
 
 
 def decode_cloud(
-    message: Any, intensity_field: str = "intensity", intensity_scale: float = 1.0
+    message: Any,
+    intensity_field: str = "intensity",
+    intensity_scale: float = 1.0,
+    note: Note = ignore,
 ) -> np.ndarray:
     """Convert a sensor_msgs/PointCloud2 to points.
 
@@ -48,14 +55,14 @@ def decode_cloud(
 
     Args:
         message: The cloud, organized or not.
-        intensity_field: The field that holds the intensity. If the cloud lacks it, or it is "",
-            the intensity is zero.
+        intensity_field: The field that holds the intensity. If the cloud lacks it, or it is broken
+            or "", the intensity is zero.
         intensity_scale: Factor for the intensity.
+        note: Called for each assumption, see `Note`.
 
     Returns:
-        (N, 4) float32: x, y, z, intensity, in the frame of the cloud. NaN points are kept. The
-        result is a view of the message if each point begins with these four as float32, and the
-        scale is 1.
+        (N, 4) float32: x, y, z, intensity, in the frame of the cloud. NaN is kept. The result is a
+        view of the message if each point begins with these four as float32, and the scale is 1.
 
     Raises:
         ValueError: If x, y or z is missing, the layout is broken, or the byte order is not the one
@@ -72,11 +79,28 @@ def decode_cloud(
     if missing:
         found = ", ".join(field.name for field in message.fields) or "none"
         raise ValueError(f"no field {', '.join(missing)}; the cloud has {found}")
-    names = ["x", "y", "z"]
-    if intensity_field and find_field(message, intensity_field) is not None:
-        names.append(intensity_field)
-    fields = read_fields(message, names)
+    has_intensity = bool(intensity_field) and find_field(message, intensity_field) is not None
+    names = ["x", "y", "z", intensity_field] if has_intensity else ["x", "y", "z"]
+    try:
+        fields = read_fields(message, names)
+    except ValueError as error:
+        # Without the intensity, this raises again unless only the intensity is broken.
+        names = ["x", "y", "z"]
+        fields = read_fields(message, names)
+        note(f"{error}: the intensity counts as 0", INTENSITY_REMEDY)
     _check_byte_order(fields, bool(message.is_bigendian))
+    points = _points(message, fields, intensity_scale)
+    is_lost = ~have_intensity(points)
+    if is_lost.any() and have_return(points[is_lost]).any():
+        text = f"field {intensity_field} is NaN or infinite in measured points: it counts as 0"
+        note(text, INTENSITY_REMEDY)
+    return points
+
+
+def _points(message: Any, fields: np.ndarray, intensity_scale: float) -> np.ndarray:
+    """Return points (N, 4) of the fields x, y, z and, possibly, an intensity."""
+    assert fields.dtype.names is not None  # it is a structured array
+    names = fields.dtype.names
     packed = _num_packed(fields)
     if packed == 4 and intensity_scale == 1.0 and _is_view(fields):
         shape, strides = (*fields.shape, 4), (*fields.strides, 4)

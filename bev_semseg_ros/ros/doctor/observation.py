@@ -138,7 +138,7 @@ class Stream:
     def _decode(self, message: Any) -> None:
         """Decode a message to find errors and its size, and note what is assumed."""
         if self.kind == "points":
-            decode_cloud(message)
+            decode_cloud(message, intensity_field(message), note=self._note)
         elif self.kind == "camera_info":
             decode_camera(message, np.eye(4), self.is_rectified, self.image_size, self._note)
         else:

@@ -107,6 +107,8 @@ def _check_intensity(
     field = find_field(message, name)
     assert field is not None  # `name` is of this cloud
     datatype = int(field.datatype)
+    if datatype not in POINT_TYPES:
+        return  # reported as something that the node assumes
     kind = np.dtype(POINT_TYPES[datatype]).name
     highest = max(highest_intensity(each) for each in values)
     diagnosis.statistics[sensor.stream] |= {

@@ -10,13 +10,11 @@ import numpy as np
 from bev_semseg_ros.frame import Camera, CameraImage, same_view
 from bev_semseg_ros.ros.convert.camera_info import decode_camera, off_center
 from bev_semseg_ros.ros.convert.compressed_image import decode_picture
-from bev_semseg_ros.ros.convert.message import Note
 from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.assumptions import Assumptions
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
 from bev_semseg_ros.ros.parameters.sensors import Sensor
-
-MOST_NOTES = 20  # limit of different warnings per camera, in case a driver keeps varying them
 
 
 class CameraInput:
@@ -45,9 +43,8 @@ class CameraInput:
         self._sensor = sensor
         self._where = f" of {sensor.name}" if sensor.prefix else ""
         self._camera, self._is_rectified = camera, is_rectified
-        self._health = health or Health()
         self._expected_frame = expected_frame
-        self._said: set[str] = set()
+        self._assumptions = Assumptions(sensor, health or Health())
 
     def decode(self, message: Any, info: Any, pose: np.ndarray) -> CameraImage:
         """Return an image, as recorded, with its camera.
@@ -61,7 +58,7 @@ class CameraInput:
             UnusableInput: If the image cannot be used.
         """
         try:
-            image = decode_picture(message, self._note("image"))
+            image = decode_picture(message, self._assumptions.about("image"))
         except ValueError as error:
             raise UnusableInput("bad_image", f"bad image{self._where}: {error}") from error
         height, width = image.shape[:2]
@@ -81,34 +78,27 @@ class CameraInput:
             )
         frame = message.header.frame_id
         if info is not None and frame and info.header.frame_id not in ("", frame):
-            self._note("images")(
+            self._assumptions.about("images")(
                 f"in frame {frame!r}, but their camera_info in {info.header.frame_id!r}: they may "
                 "be of two cameras",
                 f"if so, remap {self._sensor.camera_info} to the topic beside these images; "
                 "otherwise, let the driver use one frame_id",
             )
         if frame and self._expected_frame not in ("", frame):
-            self._note("images")(*explain_frame(frame, self._expected_frame, self._sensor))
+            self._assumptions.about("images")(
+                *explain_frame(frame, self._expected_frame, self._sensor)
+            )
         if far := off_center(camera):
-            self._note("intrinsics")(far, "scale K, or set binning or roi in the camera_info")
+            self._assumptions.about("intrinsics")(
+                far, "scale K, or set binning or roi in the camera_info"
+            )
         return CameraImage(image, camera)
 
     def _camera_of(self, info: Any, pose: np.ndarray, size: tuple[int, int]) -> Camera:
         if info is not None:
-            note = self._note("camera_info")
+            note = self._assumptions.about("camera_info")
             return decode_camera(info, pose, self._is_rectified, size, note)
         if self._camera is None:
             raise ValueError(f"the intrinsics of the camera{self._where} are unknown")
         camera = replace(self._camera, camera_from_ego=pose)
         return camera.rectified() if self._is_rectified else camera
-
-    def _note(self, noun: str) -> Note:
-        """Return a function that warns of an assumption about an image or a camera_info."""
-
-        def warn_once(text: str, remedy: str) -> None:
-            warning = f"{noun}{self._where}: {text}; {remedy}"
-            if warning not in self._said and len(self._said) < MOST_NOTES:
-                self._said.add(warning)
-                self._health.warn(f"{self._sensor.prefix}{noun}: {text}", warning)
-
-        return warn_once

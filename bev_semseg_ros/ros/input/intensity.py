@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bev_semseg_ros.input_check import expected_full_scale, full_scale, highest_intensity
+from bev_semseg_ros.ros.convert.message import Note, ignore
 from bev_semseg_ros.ros.convert.point_cloud import POINT_TYPES, decode_cloud, find_field
 
 CLOUDS = 10  # number of clouds that decide the full scale
@@ -53,13 +54,14 @@ class IntensityScale:
         warning, self._warning = self._warning, None
         return warning
 
-    def decode(self, message: Any, field: str, scale: float) -> np.ndarray:
+    def decode(self, message: Any, field: str, scale: float, note: Note = ignore) -> np.ndarray:
         """Decode a cloud with its intensity scaled.
 
         Args:
             message: sensor_msgs/PointCloud2.
             field: The parameter intensity_field.
             scale: The parameter intensity_scale; 0 to choose the factor here.
+            note: Called for each assumption, see `Note`.
 
         Returns:
             (N, 4) float32 as from `decode_cloud`, with intensity 0..1 after scaling.
@@ -68,10 +70,10 @@ class IntensityScale:
         kind = "" if found is None else POINT_TYPES.get(int(found.datatype), "")
         if scale or not kind:
             self.factor = scale or 1.0
-            return decode_cloud(message, field, self.factor)
+            return decode_cloud(message, field, self.factor, note)
         decision = self._decisions.setdefault((field, kind), _Decision())
         before = decision.full
-        points = decode_cloud(message, field)
+        points = decode_cloud(message, field, note=note)
         self._judge(points[:, 3], kind, decision)
         if decision.full != before:
             self._explain(field, kind, decision)

@@ -13,6 +13,7 @@ from bev_semseg_ros.ros.convert.message import stamp_ns
 from bev_semseg_ros.ros.convert.point_attributes import UNIT_FIELDS, decode_point_attributes
 from bev_semseg_ros.ros.convert.point_cloud import find_field
 from bev_semseg_ros.ros.health.health import Health
+from bev_semseg_ros.ros.input.assumptions import Assumptions
 from bev_semseg_ros.ros.input.intensity import IntensityScale
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.input.vehicle_frame import explain_frame
@@ -95,6 +96,7 @@ class LidarInput:
         if needs_units:
             self._used.add("unit")
         self._intensity = IntensityScale()
+        self._assumptions = Assumptions(sensor, health)
 
     @property
     def intensity_factor(self) -> float:
@@ -118,7 +120,7 @@ class LidarInput:
         field = parameters.of(self._sensor, "intensity_field")
         scale = parameters.of(self._sensor, "intensity_scale")
         try:
-            points = self._intensity.decode(message, field, scale)
+            points = self._intensity.decode(message, field, scale, self._assumptions.about("cloud"))
         except ValueError as error:
             raise UnusableInput("bad_points", f"bad cloud{self._where}: {error}") from error
         if not have_return(points).any():

@@ -144,10 +144,18 @@ def test_an_image_is_rectified_at_the_size_at_which_it_was_recorded(tmp_path) ->
 
 def test_points_that_were_not_measured_are_left_out(tmp_path) -> None:
     measured = points(5, 4)
-    unusable = np.array([[0, 0, 0, 0], [np.nan, 1, 1, 0.5], [3, 1, 1, np.inf]], np.float32)
+    unusable = np.array([[0, 0, 0, 0], [np.nan, 1, 1, 0.5], [3, 1, np.inf, 0.5]], np.float32)
     scan = LidarScan(np.concatenate([measured[:2], unusable, measured[2:]]), TILTED)
     (found,) = written(tmp_path, replace(frame(), lidars={LIDAR: scan}))
     assert_same_scan(found.lidars[LIDAR], LidarScan(measured, TILTED))
+
+
+def test_points_with_an_intensity_that_is_not_finite_are_written_with_intensity_0(tmp_path) -> None:
+    given = points(5, 4)
+    given[1:3, 3] = np.nan, np.inf
+    (found,) = written(tmp_path, replace(frame(), lidars={LIDAR: LidarScan(given, TILTED)}))
+    given[1:3, 3] = 0
+    assert_same_scan(found.lidars[LIDAR], LidarScan(given, TILTED))
 
 
 def test_a_frame_without_camera_is_read_back(tmp_path) -> None:

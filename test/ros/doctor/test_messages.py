@@ -94,6 +94,33 @@ def test_values_that_drivers_leave_out_are_assumed_as_in_the_node_and_reported(
     assert "width and height are not set: those of the image are used, 768 x 232" in said[2]
 
 
+def without_type(entry: Entry) -> Entry:
+    *others, intensity = entry.message.fields
+    return entry.with_message(fields=[*others, replace(intensity, datatype=99)])
+
+
+def without_numbers(entry: Entry) -> Entry:
+    points = np.frombuffer(entry.message.data.tobytes(), np.float32).reshape(-1, 4).copy()
+    points[:, 3] = np.nan
+    return entry.with_message(data=points.reshape(-1).view(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (without_type, "field intensity has the unknown datatype 99: the intensity counts as 0"),
+        (without_numbers, "field intensity is NaN or infinite in measured points: it counts as 0"),
+    ],
+)
+def test_a_broken_intensity_costs_the_doctor_only_the_intensity(
+    examine: Examine, change: Callable[[Entry], Entry], problem: str
+) -> None:
+    found = worse_than_ok(examine(on("/points", change)))
+    assert list(found) == ["assumed points", "intensity"]
+    assert found["assumed points"].text == problem
+    assert found["intensity"].text == "0 everywhere"
+
+
 def test_a_camera_info_without_a_size_is_chosen_by_its_frame(
     content: list[Entry], examine: Examine
 ) -> None:

@@ -12,7 +12,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from bev_semseg_ros.ros.convert.compressed_image import decode_compressed
 from bev_semseg_ros.ros.health.health import Health
-from bev_semseg_ros.ros.input.camera_input import MOST_NOTES, CameraInput
+from bev_semseg_ros.ros.input.assumptions import MOST_NOTES
+from bev_semseg_ros.ros.input.camera_input import CameraInput
 from bev_semseg_ros.ros.input.unusable import UnusableInput
 from bev_semseg_ros.ros.parameters.sensors import Sensors
 

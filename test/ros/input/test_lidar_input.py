@@ -10,6 +10,7 @@ pytest.importorskip("rclpy")
 from sensor_msgs.msg import PointCloud2, PointField
 from support.clouds import PLAIN, cloud
 
+from bev_semseg_ros.frame import LidarScan
 from bev_semseg_ros.geometry import transform
 from bev_semseg_ros.ros.health.health import Health
 from bev_semseg_ros.ros.input.lidar_input import LidarInput
@@ -199,3 +200,67 @@ def test_a_cloud_in_the_wrong_byte_order_is_refused_and_does_not_set_the_intensi
     cloud.is_bigendian = True  # the remedy
     scan = lidar.decode(cloud, np.eye(4), Parameters())
     np.testing.assert_allclose(scan.points, points[:, :4], rtol=1e-6)
+
+
+def with_intensity(values: list[float], field: str = "intensity") -> PointCloud2:
+    """Return three points with these intensities."""
+    xyz = {"x": np.full(3, 9.0), "y": np.arange(3.0), "z": np.zeros(3)}
+    kinds = {**dict.fromkeys("xyz", "f4"), field: "f4"}
+    message = cloud({**xyz, field: np.array(values)}, kinds)
+    message.header.frame_id = "top"
+    return message
+
+
+def scans_and_warnings(
+    messages: list[PointCloud2], lidars: tuple[str, ...] = (), **parameters
+) -> tuple[list[LidarScan], list[str]]:
+    health = Health()
+    lidar = LidarInput(Sensors.named(lidars, ()).lidars[0], health, ())
+    said, scans = [], []
+    for message in messages:
+        scans.append(lidar.decode(message, np.eye(4), Parameters(lidars=lidars, **parameters)))
+        said += health.take_warnings()
+    return scans, said
+
+
+def test_intensities_that_are_not_finite_count_as_0_with_one_warning():
+    """Such points were once left out without a word."""
+    bad = with_intensity([np.nan, np.inf, 0.5], "reflectivity")
+    scans, said = scans_and_warnings([bad, bad], ("roof",), intensity_field="reflectivity")
+    assert [scan.points[:, 3].tolist() for scan in scans] == [[0, 0, 0.5]] * 2
+    assert said == [
+        "cloud of roof: field reflectivity is NaN or infinite in measured points: it counts as 0; "
+        "let the driver correct the field, or set intensity_field to another one"
+    ]
+
+
+def test_nan_intensities_of_points_without_a_return_give_no_warning():
+    message = with_intensity([np.nan, 0.25, 0.5])
+    values = np.frombuffer(message.data, np.float32).reshape(3, 4).copy()
+    values[0] = np.nan
+    message.data = values.tobytes()
+    scans, said = scans_and_warnings([message])
+    assert said == [] and np.isnan(scans[0].points[0, :3]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"datatype": 99}, "field intensity has the unknown datatype 99"),
+        ({"offset": 2**32 - 1}, "field intensity at offset 4294967295 ends beyond point_step 16"),
+    ],
+)
+def test_a_broken_intensity_field_leaves_the_points_with_intensity_0(change, problem):
+    """The whole cloud was once refused, although a broken ring or time costs only itself."""
+    message = with_intensity([0.25, 0.5, 1.0])
+    for name, value in change.items():
+        setattr(message.fields[3], name, value)
+    scans, said = scans_and_warnings([message, message])
+    assert [len(scan.points) for scan in scans] == [3, 3] and not scans[1].points[:, 3].any()
+    assert said == [
+        f"cloud: {problem}: the intensity counts as 0; let the driver correct the field, or set "
+        "intensity_field to another one"
+    ]
+    message.fields[0].datatype = 99
+    with pytest.raises(UnusableInput, match="bad cloud: field x has the unknown datatype 99"):
+        scans_and_warnings([message])
