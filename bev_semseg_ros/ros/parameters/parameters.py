@@ -245,7 +245,8 @@ class Parameters:
     )
     intensity_field: str = _parameter(
         "intensity",
-        "Field of the clouds that holds the intensity. If empty, the intensity counts as 0.",
+        "Field of the clouds that holds the intensity; not x, y or z. If empty, the intensity "
+        "counts as 0.",
         live=True,
     )
     intensity_scale: float = _parameter(
@@ -316,6 +317,9 @@ class Parameters:
         for name, specification in self.sensor_specifications().items():
             if name in self.by_sensor:
                 specification.check(self.by_sensor[name])
+        for name in ("intensity_field", *self.by_sensor):
+            if name.endswith("intensity_field"):
+                _refuse_coordinate(name, self.by_sensor.get(name, self.intensity_field))
         try:
             _ = self.box_filter  # created here to reject wrong values
         except ValueError as error:
@@ -430,6 +434,15 @@ SPECIFICATIONS: dict[str, Specification] = {
 
 def _is_device(name: str) -> bool:
     return name in ("auto", "cpu", "cuda") or (name.startswith("cuda:") and name[5:].isdigit())
+
+
+def _refuse_coordinate(name: str, field: str) -> None:
+    """Raise ValueError if a parameter `name`, the field of the intensity, is a coordinate."""
+    if field.lower() in ("x", "y", "z"):
+        raise ValueError(
+            f"parameter {name}: the field {field!r} is a coordinate; name the field that holds the "
+            "intensity, or leave the parameter empty"
+        )
 
 
 def nearest_allowed(name: str, value: Any) -> Any:

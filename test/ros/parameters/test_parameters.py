@@ -38,6 +38,11 @@ def test_the_defaults_are_allowed():
         ({"lidar_pose": [float("inf")] * 6}, "lidar_pose: inf is outside"),
         ({"lidar_pose": "0 0 0 0 0 0"}, "lidar_pose"),
         (
+            {"intensity_field": "z"},
+            "parameter intensity_field: the field 'z' is a coordinate; name",
+        ),
+        ({"intensity_field": "X"}, "intensity_field: the field 'X' is a coordinate"),
+        (
             {"classes": ["car", "tram"]},
             "classes: 'tram' is not one of car, truck, pedestrian, cyclist",
         ),
@@ -136,6 +141,14 @@ def test_a_named_sensor_has_parameters_of_its_own():
         whole.changed({"left.image_transport": "compressed"}, configured=True)
     with pytest.raises(ValueError, match=r"left\.image_transport: 'jpeg' is not one of"):
         parameters.changed({"left.image_transport": "jpeg"}, configured=False)
+
+
+def test_a_coordinate_is_no_intensity_field_of_a_named_lidar_either():
+    parameters = Parameters(lidars=("roof", "nose"))
+    with pytest.raises(ValueError, match=r"nose\.intensity_field: the field 'y' is a coordinate"):
+        parameters.changed({"nose.intensity_field": "y"}, configured=True)
+    changed = parameters.changed({"nose.intensity_field": "xyz"}, configured=True)
+    assert changed.of(parameters.sensors.lidars[1], "intensity_field") == "xyz"
 
 
 def test_a_common_value_that_no_named_sensor_would_follow_is_refused_with_the_remedy():
