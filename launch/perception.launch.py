@@ -4,7 +4,6 @@ The description of each argument says what an empty value means.
 """
 
 import os
-import re
 from pathlib import Path
 
 import yaml
@@ -16,6 +15,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackagePrefix, FindPackageShare
 
 from bev_semseg_ros.ros.dds import SWITCH, use_shared_memory_profile
+from bev_semseg_ros.ros.parameters.parameter_file import settings
 from launch import LaunchDescription
 
 PACKAGE = "bev_semseg_ros"
@@ -97,7 +97,7 @@ def start(context):
     prefix = f"/{namespace}" if namespace else ""
     node = f"{prefix}/perception"
     texts = {name: value[name] for name in PARAMETERS if value[name]}
-    chosen = {**settings(value["params_file"], node), **texts}
+    chosen = {**(settings(value["params_file"], node) or {}), **texts}
     if (
         value["bag"]
         and not chosen.get("calibration")
@@ -217,36 +217,6 @@ def remapped(argument, topics):
             )
         found[old] = new
     return found
-
-
-def settings(params_file, node):
-    """Read the parameters in a parameter file for a node with this full name."""
-    return parameters_of(yaml.safe_load(Path(params_file).read_text()), node)
-
-
-def parameters_of(names, node, path=""):
-    """Return the parameters of a node. As in ROS, the last of several values applies.
-
-    Args:
-        names: Content of a parameter file below `path`, by the next part of a node's name.
-        node: Full name of the node.
-        path: Full name of a node or a namespace, possibly with wildcards.
-    """
-    found = {}
-    for name, inner in names.items() if isinstance(names, dict) else ():  # ROS rejects the others
-        if name != "ros__parameters":
-            found |= parameters_of(inner, node, f"{path}/{name}")
-        elif matches(path, node):
-            found |= inner or {}
-    return found
-
-
-def matches(path, node):
-    """Return whether the full name of a node matches a path with the wildcards * and **."""
-    wildcards = {"*": r"/\w+", "**": r"(/\w+)*"}
-    parts = [part for part in path.split("/") if part]
-    pattern = "".join(wildcards.get(part, f"/{re.escape(part)}") for part in parts)
-    return re.fullmatch(pattern, node) is not None
 
 
 def generate_launch_description():

@@ -408,8 +408,13 @@ def test_a_misspelt_parameter_is_reported_with_a_suggestion(start_node, tmp_path
 
 
 def test_parameters_for_a_node_of_another_name_are_reported(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("perception: {ros__parameters: {extrinsics: tf}}")
-    with Process("node", "--ros-args", "-r", "__ns:=/car", "--params-file", str(path)) as process:
+    """A parameter on the command line once hid that the file was for another node."""
+    for name in ("perception", "/*/perception"):
+        path = tmp_path / f"{name.count('*')}.yaml"
+        path.write_text(f"{name}: {{ros__parameters: {{extrinsics: tf}}}}")
+    files = ("--params-file", str(tmp_path / "0.yaml"), "--params-file", str(tmp_path / "1.yaml"))
+    given = ("-p", "mode:=lidar_only")
+    with Process("node", "--ros-args", "-r", "__ns:=/car", *given, *files) as process:
         process.wait()
-    assert any("no parameter file has parameters for /car/perception" in x for x in process.lines)
+    (said,) = [line for line in process.lines if "nothing in the parameter file" in line]
+    assert f"{files[1]} is for /car/perception: write the parameters below" in said

@@ -24,7 +24,7 @@ from bev_semseg_ros.ros.node.shutdown import (
     EXIT_OK,
     SHUTDOWN_LIMIT,
 )
-from bev_semseg_ros.ros.parameters.declaration import why_none_given
+from bev_semseg_ros.ros.parameters.parameter_file import unused_files
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -83,7 +83,7 @@ def _work(executor: SingleThreadedExecutor, arguments: list[str]) -> int:
     try:
         node = Perception()
         executor.add_node(node)
-        if problem := why_none_given(node, arguments):
+        for problem in unused_files(node.get_fully_qualified_name(), arguments):
             node.get_logger().warning(problem)
         return _spin(node, executor)
     except ExternalShutdownException:

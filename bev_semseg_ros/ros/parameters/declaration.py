@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bev_semseg_ros.ros.parameters.class_parameters import (
@@ -21,23 +21,6 @@ def given_values(node: Any) -> dict[str, Any]:
     # rclpy has no public API for them.
     overrides = getattr(node, "_parameter_overrides", {})
     return {name: parameter.value for name, parameter in overrides.items()}
-
-
-def why_none_given(node: Any, arguments: Sequence[str]) -> str:
-    """Explain that an rclpy node got no parameters although parameter files were given.
-
-    Args:
-        node: The rclpy node.
-        arguments: The command line.
-
-    Returns:
-        What is wrong and what to do; empty if there is no parameter file, or if any parameter was
-        given, also on the command line.
-    """
-    if "--params-file" not in arguments or given_values(node):
-        return ""
-    name = node.get_fully_qualified_name()
-    return f"no parameter file has parameters for {name}: write them below {name}, or below /**"
 
 
 def declare(node: Any) -> Parameters:
