@@ -19,6 +19,8 @@ from bev_semseg_ros.ros.parameters.parameters import Parameters
 MAX_AGE_NS = 200_000_000  # longest time between a frame and its motion
 STEP_NS = 100_000_000  # between the two TF poses from which velocities are computed
 REMEMBERED = 500  # odometry messages to keep; some seconds at usual rates
+# Along and about each axis, m/s and rad/s. No vehicle on the ground is faster.
+MAX_SPEED, MAX_TURN_RATE = 200.0, 20.0
 
 
 class UnknownMotion(LookupError):
@@ -52,13 +54,15 @@ class OdometryMotion:
 
     `take` is called in the executor's thread, `at` in the inference thread. The axes of the twist
     must be those of base_frame, or, with a calibration file, those of the ego frame. If the stamps
-    jump back, for instance because a simulation restarts, earlier messages are discarded.
+    jump back, for instance because a simulation restarts, earlier messages are discarded. Messages
+    without a stamp are not used.
     """
 
     def __init__(self) -> None:
         """Start without messages."""
         self._lock = threading.Lock()
         self._messages: deque[tuple[int, np.ndarray, np.ndarray]] = deque(maxlen=REMEMBERED)
+        self._lacks_stamp = False  # whether the last message had no stamp
 
     def take(self, message: Any) -> None:
         """Keep a nav_msgs/Odometry message."""
@@ -67,6 +71,9 @@ class OdometryMotion:
         angular = np.array([twist.angular.x, twist.angular.y, twist.angular.z])
         stamp = stamp_ns(message.header.stamp)
         with self._lock:
+            self._lacks_stamp = stamp == 0
+            if self._lacks_stamp:
+                return
             if self._messages and stamp < self._messages[-1][0] - MAX_AGE_NS:
                 self._messages.clear()
             self._messages.append((stamp, linear, angular))
@@ -74,14 +81,20 @@ class OdometryMotion:
     def at(self, stamp: int, ego_from_base: np.ndarray) -> EgoMotion:
         """Return the motion at a time; see `MotionSource`."""
         with self._lock:
-            known = list(self._messages)
+            known, lacks_stamp = list(self._messages), self._lacks_stamp
+        is_near = any(abs(each[0] - stamp) <= MAX_AGE_NS for each in known)
+        if lacks_stamp and not is_near:
+            raise UnknownMotion(
+                "the messages on the topic odometry are not stamped: let their publisher set "
+                "header.stamp to the time of the measurement"
+            )
         if not known:
             raise UnknownMotion(
                 "no message has come on the topic odometry: remap it to your odometry, or set "
                 "ego_motion to tf or none"
             )
         nearest, linear, angular = min(known, key=lambda each: abs(each[0] - stamp))
-        if abs(nearest - stamp) > MAX_AGE_NS:
+        if not is_near:
             raise UnknownMotion(
                 f"the nearest message on the topic odometry is {(nearest - stamp) / 1e9:+.3f} s "
                 f"from the frame, at most {MAX_AGE_NS / 1e9:g} s are allowed: synchronise its "
@@ -132,7 +145,12 @@ class TransformMotion:
                 "of TF"
             ) from error
         linear, angular = velocities(invert(before) @ after, STEP_NS / 1e9)
-        return motion_of_ego(linear, angular, ego_from_base)
+        try:
+            return motion_of_ego(linear, angular, ego_from_base)
+        except ValueError as error:
+            raise UnknownMotion(
+                f"the transforms from {self._base_frame!r} to {self._odom_frame!r}: {error}"
+            ) from error
 
     def close(self) -> None:
         """Stop listening to TF."""
@@ -182,8 +200,15 @@ def motion_of_ego(linear: np.ndarray, angular: np.ndarray, ego_from_base: np.nda
         ego_from_base: (4, 4) pose of the base frame in the ego frame.
 
     Raises:
-        ValueError: If a number is not finite.
+        ValueError: If a number is not finite, or a velocity is not that of a vehicle.
     """
+    for values, limit, unit in ((linear, MAX_SPEED, "m/s"), (angular, MAX_TURN_RATE, "rad/s")):
+        largest = float(np.abs(values).max())
+        if largest > limit:
+            raise ValueError(
+                f"a velocity of {largest:.3g} {unit}, at most {limit:g} {unit} is plausible: "
+                "correct its source, which must use metres, radians and seconds"
+            )
     origin_of_ego = invert(ego_from_base)[:3, 3]
     turn = ego_from_base[:3, :3]
     return EgoMotion(turn @ (linear + np.cross(angular, origin_of_ego)), turn @ angular)

@@ -91,6 +91,44 @@ def test_odometry_that_is_not_finite_is_explained():
         source.at(S, np.eye(4))
 
 
+def test_odometry_without_stamps_is_named_as_such():
+    """The node once asked to synchronise a clock, as if the stamps were old."""
+    source = OdometryMotion()
+    source.take(odometry(0, 10.0))
+    with pytest.raises(UnknownMotion, match="odometry are not stamped: let their publisher set"):
+        source.at(1_753_000_000 * S, np.eye(4))
+    source.take(odometry(S, 10.0))
+    source.take(odometry(0, 3.0))  # does not count as a jump back
+    np.testing.assert_allclose(source.at(S, np.eye(4)).linear, (10, 0, 0))
+    with pytest.raises(UnknownMotion, match="odometry are not stamped"):
+        source.at(9 * S, np.eye(4))
+    source.take(odometry(2 * S, 10.0))
+    with pytest.raises(UnknownMotion, match=r"-7.000 s from the frame"):
+        source.at(9 * S, np.eye(4))
+
+
+@pytest.mark.parametrize(
+    ("speed", "yaw_rate", "said"),
+    [
+        (3e5, 0.0, "a velocity of 3e[+]05 m/s, at most 200 m/s is plausible: correct its source"),
+        (-1e30, 0.0, "1e[+]30 m/s, at most 200"),
+        (10.0, 100.0, "a velocity of 100 rad/s, at most 20 rad/s is plausible"),
+    ],
+)
+def test_velocities_that_no_vehicle_has_are_refused(speed, yaw_rate, said):
+    source = OdometryMotion()
+    source.take(odometry(S, speed, yaw_rate))
+    with pytest.raises(UnknownMotion, match=f"topic odometry: .*{said}"):
+        source.at(S, np.eye(4))
+
+
+def test_a_jump_in_tf_is_no_motion():
+    """The localisation corrects itself by 40 m in 0.1 s."""
+    drive = EgoMotion((400, 0, 0), (0, 0, 0))
+    with pytest.raises(UnknownMotion, match="from 'base_link' to 'odom': a velocity of 400 m/s"):
+        TransformMotion(Drive(drive, 0, S), "odom", "base_link").at(S, np.eye(4))
+
+
 def test_in_a_curve_a_lidar_ahead_of_the_base_also_moves_sideways():
     source = OdometryMotion()
     source.take(odometry(S, 10.0, yaw_rate=0.5))
