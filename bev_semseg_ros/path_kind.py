@@ -209,7 +209,7 @@ def _checkpoint_remedy(path: Path, kind: str) -> str:
     if path.is_dir():
         return _file_remedy(path, (_RUN_CHECKPOINT, "*.pt"))
     if kind == _YAML:
-        return "settings belong to --config; the weights are in checkpoint.pt"
+        return "settings are only for `bev-semseg train --config`; the weights are in checkpoint.pt"
     return ""
 
 
