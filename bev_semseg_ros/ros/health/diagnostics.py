@@ -26,11 +26,11 @@ CAUSES = {
     "or a newer message of the same sensor was processed first",
     "queue_full_STREAM": f"more than {MOST_WAITING} messages of this sensor waited, and this was "
     "the oldest: max_wait is too long for the rate of the sensor",
-    "late_STREAM": "a message of this sensor with the same stamp arrived before, or one with a "
-    "newer stamp was already processed. With three or more sensors, also: its frame was already "
-    "processed without it",
-    "time_jump_STREAM": "the message was waiting when the stamps jumped back, as when a bag "
-    "starts again",
+    "repeated_STREAM": "a message of this sensor with the same stamp arrived before",
+    "late_STREAM": "a message of this sensor with a newer stamp was already processed. With three "
+    "or more sensors, also: its frame was already processed without it",
+    "time_jump_STREAM": "the message was waiting when the stamps of this sensor jumped back, as "
+    "when a bag starts again",
     "overwritten": "a newer frame replaced this one before the network was free",
     "no_stamp_STREAM": "the stamp of the message is 0",
     "no_transform": "TF does not know the pose of output_frame or of a sensor "

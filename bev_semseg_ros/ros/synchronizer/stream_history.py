@@ -64,6 +64,17 @@ class StreamHistory:
             return None
         return 2 * self._arrived[-1] - self._arrived[-2]
 
+    def has_jumped_back(self, stamp: int, tolerance: int) -> bool:
+        """Return whether `stamp` is too old, or begins the stream again (a bag that loops).
+
+        Args:
+            stamp: Stamp of a message.
+            tolerance: By how much messages may be older than the newest one.
+        """
+        if not self:
+            return False
+        return (stamp == self.oldest and len(self) > 1) or stamp < self.newest - tolerance
+
     def distance(self, stamp: int) -> int | None:
         """Return the difference between `stamp` and the nearest stamp; None without stamps."""
         return distance(self._sorted, stamp)

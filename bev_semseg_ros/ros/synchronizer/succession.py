@@ -26,10 +26,6 @@ class Succession:
         self.streams = tuple(streams)
         self.reference = self.streams[0]
         self._given_at = dict.fromkeys(self.streams, -SILENCE_NS)
-        self.forget_arrivals()
-
-    def forget_arrivals(self) -> None:
-        """Consider no stream silent until further messages have come."""
         # By stream and other stream: arrival times of the other stream's first messages since the
         # last message of the stream.
         self._missed: dict[str, dict[str, list[int]]] = {

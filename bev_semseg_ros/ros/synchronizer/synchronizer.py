@@ -13,8 +13,9 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
-from bev_semseg_ros.ros.synchronizer.leftovers import Leftovers
+from bev_semseg_ros.ros.synchronizer.jumps import Jumps
 from bev_semseg_ros.ros.synchronizer.match import Match
+from bev_semseg_ros.ros.synchronizer.misses import Misses
 from bev_semseg_ros.ros.synchronizer.stream_history import StreamHistory
 from bev_semseg_ros.ros.synchronizer.succession import SILENCE_NS, Succession
 from bev_semseg_ros.ros.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
@@ -22,7 +23,7 @@ from bev_semseg_ros.ros.synchronizer.waiting import OpenMatch, Parts, Waiting, n
 STREAMS = ("points", "image")  # of a lidar and a camera without names
 MOST_WAITING = 64  # limit per stream, whatever max_wait is: 64 images of 7 MB take 0.45 GB
 BEFORE_ALL = -(2**63)  # before every stamp; an offset may make stamps negative
-LATE_MESSAGES = 3  # this many late messages in a row count as a jump back in time
+LATE_MESSAGES = 3  # if all messages are late, the third one of a stream counts as a jump back
 MATCHES = 64  # recent matches, to recognise messages that come too late for one of them
 
 
@@ -61,9 +62,13 @@ class Synchronizer:
     only one stream, every message is returned.
 
     Order: In each stream, the stamps of successive matches increase. A match drops older waiting
-    messages of its streams. Time has jumped back if a stamp is too old to be explained by waiting,
-    if a stream repeats its oldest stamp (a bag that loops), or if only late messages come. For
-    `max_wait` after a jump, messages that continue another stream from before it are dropped.
+    messages of its streams.
+
+    Jumps: The stamps of a stream have jumped back if one is too old to be explained by waiting, or
+    repeats the oldest one (a bag that loops). Its waiting messages are then dropped, and its past
+    stamps forgotten. The other streams go on, because a jump may be the fault of one sensor: in a
+    loop of a bag, they jump themselves. If the messages of all streams are late, time has jumped
+    back for all.
 
     All times are integer nanoseconds: stamps in the sensors' time, `now` in any clock that never
     jumps. Not thread-safe.
@@ -76,9 +81,9 @@ class Synchronizer:
             then the cameras.
         dropped: Number of messages without a result, by cause, since the last `take_dropped`.
             unmatched_STREAM: it joined no other message. queue_full_STREAM: it was the oldest of
-            more than `MOST_WAITING`. late_STREAM: it was older than a returned message of its
-            stream, repeated a stamp, or came after its match was returned. time_jump_STREAM: it
-            waited when time jumped back, or continued the time before the jump.
+            more than `MOST_WAITING`. repeated_STREAM: an earlier message had the same stamp.
+            late_STREAM: it was older than a returned message of its stream, or came after its match
+            was returned. time_jump_STREAM: it waited when the stamps of its stream jumped back.
     """
 
     def __init__(
@@ -93,16 +98,27 @@ class Synchronizer:
         self.process_unmatched, self.streams = process_unmatched, tuple(streams)
         self._succession = Succession(self.streams)
         self.dropped: Counter[str] = Counter()
-        # By stream and other stream, one of which is the reference: difference between the last
-        # stamp of the first and the nearest one of the second, since both were last in a match.
-        self._misses: dict[tuple[str, str], int] = {}
+        self._misses = Misses()  # between each stream and the reference, since their last match
+        self._jumps = Jumps()
         self._joined_at = dict.fromkeys(self.streams, -SILENCE_NS)
-        self._reset()
+        self._waiting: dict[str, list[Waiting]] = {stream: [] for stream in self.streams}
+        self._history = {stream: StreamHistory() for stream in self.streams}
+        self._given = dict.fromkeys(self.streams, BEFORE_ALL)
+        self._late: Counter[str] = Counter()  # late messages since the last that was not
+        # By how much the newest reference message was newer when the stream's last message came;
+        # nothing if none came since the stamps of the reference jumped back.
+        self._lag: dict[str, int] = {}
+        # For each match, the stamp of its reference message and the streams it no longer misses.
+        self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
 
     def take_dropped(self) -> Counter[str]:
         """Return `dropped`, without causes that did not occur, and reset it."""
         dropped, self.dropped = +self.dropped, Counter()
         return dropped
+
+    def take_jumps(self) -> dict[str, int]:
+        """Return the streams whose stamps jump between clocks, and start anew; see `Jumps.take`."""
+        return self._jumps.take()
 
     def add(self, stream: str, stamp: int, item: Any, now: int) -> list[Match]:
         """Add a message.
@@ -116,19 +132,23 @@ class Synchronizer:
         Returns:
             The matches that are now complete, oldest first.
         """
-        if self._has_jumped_back(stream, stamp):
-            self._jump_back(stream, now)
-        elif self._leftovers.contain(stream, stamp, now):
-            self.dropped["time_jump_" + stream] += 1
-            return self.expire(now)
+        if self._history[stream].has_jumped_back(stamp, self.slop + self.max_wait):
+            self._restart(stream)
+        elif self._are_all_late(stream, stamp, now):
+            for each in self.streams:
+                self._restart(each)
         self._succession.note_arrival(stream, now)
+        reference = self._history[self.reference]
+        self._lag[stream] = reference.newest - stamp if reference else 0
         if self._is_old(stream, stamp):
-            self.dropped["late_" + stream] += 1
             self._late[stream] += 1
+            if stamp in self._history[stream]:
+                self.dropped["repeated_" + stream] += 1
+            else:
+                self.dropped["late_" + stream] += 1
             return self.expire(now)
         self._late.clear()
-        self._history[stream].add(stamp)
-        self._measure(stream, stamp)
+        self._note(stream, stamp, now)
         if self._has_lost_its_match(stream, stamp):
             self.dropped["late_" + stream] += 1
             return self.expire(now)
@@ -180,9 +200,7 @@ class Synchronizer:
             other, whichever is smaller. None if no message has come since both were last in a
             match. It is at most `slop` if a message of the same moment came, but too late.
         """
-        # Of two messages of the same moment, only the later one finds the other in the history.
-        pairs = (stream, self.reference), (self.reference, stream)
-        return min((self._misses[pair] for pair in pairs if pair in self._misses), default=None)
+        return self._misses.between(stream, self.reference)
 
     def unmatched(self, now: int) -> dict[str, int | None]:
         """Return the `miss` of each stream that has not joined the reference for SILENCE_NS."""
@@ -192,47 +210,42 @@ class Synchronizer:
             if stream != self.reference and now - self._joined_at[stream] > SILENCE_NS
         }
 
-    def _reset(self) -> None:
-        self._waiting: dict[str, list[Waiting]] = {stream: [] for stream in self.streams}
-        self._history = {stream: StreamHistory() for stream in self.streams}
-        self._given = dict.fromkeys(self.streams, BEFORE_ALL)
-        self._late: Counter[str] = Counter()  # late messages in a row
-        self._leftovers = Leftovers()
-        self._succession.forget_arrivals()
-        # By how much the newest reference message was newer when the stream's last message came.
-        self._lag = dict.fromkeys(self.streams, 0)
-        # For each match, the stamp of its reference message and its streams.
-        self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
-
-    def _measure(self, stream: str, stamp: int) -> None:
-        """Measure the difference of a stamp from other streams and its lag behind the reference."""
+    def _note(self, stream: str, stamp: int, now: int) -> None:
+        """Add a stamp to the history, and compare it with earlier ones and other streams."""
+        history = self._history[stream]
+        if history:
+            self._jumps.note(stream, stamp - history.newest, now, self.slop + self.max_wait)
+        history.add(stamp)
         is_reference = stream == self.reference
-        history = self._history[self.reference]
-        self._lag[stream] = history.newest - stamp if history else 0
         for other in self._succession.others(stream) if is_reference else (self.reference,):
             miss = self._history[other].distance(stamp)
             if miss is not None:
-                self._misses[stream, other] = miss
+                self._misses.note(stream, other, miss)
 
-    def _has_jumped_back(self, stream: str, stamp: int) -> bool:
-        history = self._history[stream]
-        if not history:
-            return False
-        began_again = stamp == history.oldest and len(history) > 1
+    def _are_all_late(self, stream: str, stamp: int, now: int) -> bool:
+        """Return whether all streams that are not silent send only late messages."""
         return (
-            began_again
-            or stamp < history.newest - self.slop - self.max_wait
-            or (self._late[stream] >= LATE_MESSAGES - 1 and self._is_old(stream, stamp))
+            self._late[stream] >= LATE_MESSAGES - 1
+            and self._is_old(stream, stamp)
+            and all(
+                self._late[other] or self._succession.is_silent(other, now)
+                for other in self._succession.others(stream)
+            )
         )
 
-    def _jump_back(self, stream: str, now: int) -> None:
-        """Reset, because the stamps of a stream have jumped back."""
-        for name, entries in self._waiting.items():
-            self.dropped["time_jump_" + name] += len(entries)
-        newest = {name: history.newest for name, history in self._history.items() if history}
-        self._reset()
-        newest.pop(stream, None)
-        self._leftovers = Leftovers(newest, now + self.max_wait)
+    def _restart(self, stream: str) -> None:
+        """Forget the messages of a stream, because its stamps have jumped back."""
+        self.dropped["time_jump_" + stream] += len(self._waiting[stream])
+        self._waiting[stream] = []
+        self._history[stream] = StreamHistory()
+        self._given[stream] = BEFORE_ALL
+        self._jumps.note_back(stream)
+        if stream == self.reference:
+            self._lag.clear()
+            self._matches.clear()
+        else:
+            matches = [(stamp, streams | {stream}) for stamp, streams in self._matches]
+            self._matches = deque(matches, maxlen=MATCHES)
 
     def _is_old(self, stream: str, stamp: int) -> bool:
         return stamp <= self._given[stream] or stamp in self._history[stream]
@@ -358,9 +371,9 @@ class Synchronizer:
         """
         if self._succession.is_silent(stream, now):
             return False
-        history, reference_period = self._history[stream], self._history[self.reference].period
-        if not history:
+        if stream not in self._lag:
             return True
+        history, reference_period = self._history[stream], self._history[self.reference].period
         behind = stamp - history.newest
         if behind < -self.slop or self._lag[stream] > self.max_wait + self.slop:
             return False
@@ -384,8 +397,7 @@ class Synchronizer:
             self._matches.append((parts[self.reference].stamp, frozenset(parts)))
             for stream in parts:
                 self._joined_at[stream] = now
-                self._misses.pop((stream, self.reference), None)
-                self._misses.pop((self.reference, stream), None)
+                self._misses.forget(stream, self.reference)
         return Match(
             {stream: parts[stream].item for stream in self.streams if stream in parts},
             tuple(stream for stream in self.streams if stream not in parts),

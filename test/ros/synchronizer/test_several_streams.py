@@ -50,6 +50,11 @@ def ticks(stream: str, period: float, begin: float, end: float, delay: float = 0
     return [(stamp + delay, stream, stamp) for stamp in np.arange(begin, end, period)]
 
 
+def loops(stream: str, begin: float, end: float, delay: float = 0) -> list[Event]:
+    """Return the messages between two times of a bag of 3 s that is played in a loop."""
+    return [(now, stream, stamp % 3000) for now, _, stamp in ticks(stream, 100, begin, end, delay)]
+
+
 def whole(stamp: float, streams: tuple[str, ...] = RIG) -> Match:
     return Match(dict.fromkeys(streams, stamp))
 
@@ -163,6 +168,59 @@ def test_a_sensor_with_another_clock_delays_nothing_and_is_named(offset):
         assert abs(offset) - 5000 <= miss / MS <= abs(offset)
 
 
+@pytest.mark.parametrize("offset", [-50_000, 50_000])
+def test_a_camera_that_jumps_between_two_clocks_costs_only_its_own_messages(offset):
+    sync = make()
+    jumping = [
+        (now, stream, stamp + offset * (index % 4 > 1))
+        for index, (now, stream, stamp) in enumerate(ticks(RIGHT, 66, 0, 5000))
+    ]
+    given = play(sync, ticks(ROOF, 100, 0, 5000) + ticks(LEFT, 100, 0, 5000, delay=5) + jumping)
+    assert [each.match.parts[ROOF] for each in given] == list(range(0, 5000, 100))
+    assert all(LEFT in each.match.parts for each in given)
+    assert {cause.partition("_" + RIGHT)[1] for cause in +sync.dropped} == {"_" + RIGHT}
+    assert sync.take_jumps().keys() == {RIGHT}
+
+
+def test_a_camera_whose_stamp_freezes_delays_nothing():
+    sync = make()
+    frozen = [(now, stream, min(stamp, 2000)) for now, stream, stamp in ticks(RIGHT, 33, 0, 5000)]
+    given = play(sync, ticks(ROOF, 100, 0, 5000) + ticks(LEFT, 100, 0, 5000) + frozen)
+    assert [each.match.parts[ROOF] for each in given] == list(range(0, 5000, 100))
+    assert all(each.at == each.match.parts[ROOF] for each in given if each.at > 2400)
+
+
+def test_no_sensor_is_missing_in_the_first_frame_of_a_loop():
+    """When the reference has jumped back, the streams that have not yet are still awaited."""
+    sync = make()
+    events = loops(ROOF, 0, 9000) + loops(LEFT, 0, 9000, delay=10)
+    given = play(sync, events + loops(RIGHT, 0, 9000, delay=40))
+    assert [each.match for each in given] == [whole(stamp % 3000) for stamp in range(0, 9000, 100)]
+    assert sync.dropped.total() == 0
+
+
+def test_a_sensor_that_begins_late_is_in_the_first_frame_of_the_next_loop():
+    """In the first loop, this frame was processed without it."""
+    sync = make()
+    events = loops(ROOF, 0, 6000, delay=20) + loops(LEFT, 0, 6000, delay=20)
+    given = play(sync, events + loops(RIGHT, 1500, 6000))
+    assert [each.match for each in given if each.at >= 3000] == [
+        whole(stamp) for stamp in range(0, 3000, 100)
+    ]
+    assert sync.dropped.total() == 0
+
+
+def test_a_sensor_that_returns_in_the_next_loop_is_in_its_frames():
+    """In the loop before, frames with the same stamps were processed without it."""
+    sync = make()
+    events = loops(ROOF, 0, 6000, delay=20) + loops(LEFT, 0, 6000, delay=20)
+    given = play(sync, events + loops(RIGHT, 0, 1000) + loops(RIGHT, 4500, 6000))
+    assert [each.match for each in given if each.at >= 4500] == [
+        whole(stamp) for stamp in range(1500, 3000, 100)
+    ]
+    assert sync.dropped.total() == 0
+
+
 def test_the_next_stream_takes_over_from_a_dead_reference_until_it_returns():
     streams = (ROOF, REAR, LEFT, RIGHT)
     sync = make(streams)
@@ -221,13 +279,15 @@ def test_more_messages_than_can_wait_are_dropped_with_a_cause_of_their_own():
 
 
 class Watched(Synchronizer):
-    """Counts how often the stamps jumped back."""
+    """Counts how often the stamps of each stream jumped back."""
 
-    resets = 0
+    def __init__(self, *arguments) -> None:
+        super().__init__(*arguments)
+        self.restarts: Counter[str] = Counter()
 
-    def _reset(self) -> None:
-        super()._reset()
-        self.resets += 1
+    def _restart(self, stream: str) -> None:
+        super()._restart(stream)
+        self.restarts[stream] += 1
 
 
 def random_events(
@@ -285,7 +345,7 @@ def test_every_message_is_given_out_or_dropped_once_in_order_within_slop_and_in_
                 assert number not in ended
                 ended.add(number)
                 assert now - arrival <= sync.max_wait
-                key = stream, sync.resets
+                key = stream, sync.restarts[stream]
                 assert stamp > last.get(key, stamp - 1)
                 stamps[stream] = last[key] = stamp
             given.update(match.parts.keys())
@@ -293,7 +353,7 @@ def test_every_message_is_given_out_or_dropped_once_in_order_within_slop_and_in_
             reach = sync.slop if sync.reference in stamps else 2 * sync.slop
             assert all(abs(stamp - center) <= reach for stamp in stamps.values())
         for stream in streams:
-            causes = ("unmatched", "queue_full", "late", "time_jump")
+            causes = ("unmatched", "queue_full", "repeated", "late", "time_jump")
             dropped = sum(sync.dropped[f"{cause}_{stream}"] for cause in causes)
             assert received[stream] == given[stream] + dropped + len(sync._waiting[stream])
         assert sync.deadline is None or sync.deadline > now

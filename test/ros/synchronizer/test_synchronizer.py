@@ -1,5 +1,7 @@
 """Pairs of stamps: nearest within slop, bounded waiting, jumps in time, drops by cause."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -187,6 +189,102 @@ def test_a_sensor_whose_clock_alone_is_set_back_does_not_silence_the_other():
         assert len([stamp for stamp in alone if stamp > 2500]) > 10
 
 
+def ticks(
+    stream: str,
+    rate: int,
+    stamp: Callable[[float], float] = lambda now: now,
+    delay: float = 0,
+    seconds: int = 10,
+) -> list[tuple[float, str, float]]:
+    """Return the messages (arrival in ms, stream, stamp in ms) of a sensor.
+
+    The sensor measures every 1 / `rate` s; `stamp` maps the time of a measurement to its stamp.
+    """
+    times = np.arange(0, seconds * 1e3, 1e3 / rate)
+    return [(time + delay, stream, stamp(time)) for time in times]
+
+
+def given(matches: list[Match], stream: str) -> list[float]:
+    """Return the stamps of the messages of a stream in `matches`."""
+    return [match.parts[stream] for match in matches if stream in match.parts]
+
+
+@pytest.mark.parametrize("rate", [5, 10])
+@pytest.mark.parametrize("camera_rate", [15, 30])
+def test_a_camera_whose_stamp_freezes_leaves_the_clouds_to_be_processed_alone(rate, camera_rate):
+    sync = make()
+    images = ticks("image", camera_rate, lambda now: min(now, 3000))
+    clouds = given(feed_at(sync, sorted(ticks("points", rate) + images)), "points")
+    assert clouds == list(np.arange(0, 10_000, 1000 / rate))[: len(clouds)]
+    assert len(clouds) >= 10 * rate - 3  # the last ones still wait
+    assert set(sync.dropped) <= {"unmatched_image", "repeated_image"}
+
+
+def test_a_camera_with_stamps_of_whole_seconds_costs_no_clouds():
+    sync = make()
+    images = ticks("image", 30, lambda now: now // 1000 * 1000)
+    out = feed_at(sync, sorted(ticks("points", 10) + images))
+    assert len(given(out, "image")) == 10
+    # One older cloud is dropped where a newer one has found its image.
+    assert len(given(out, "points")) >= 98 - sync.dropped["unmatched_points"] >= 85
+
+
+@pytest.mark.parametrize("offset", [-1e6, -50_000, -400, 400, 50_000])
+@pytest.mark.parametrize("delay", [30, 60])
+def test_a_second_publisher_of_images_with_another_clock_costs_no_clouds(offset, delay):
+    sync = make()
+    second = ticks("image", 10, lambda now: now + offset, delay=50)
+    out = feed_at(sync, sorted(ticks("image", 10) + second + ticks("points", 10, delay=delay)))
+    assert len(given(out, "points")) >= 97
+    assert sync.dropped["time_jump_points"] == sync.dropped["late_points"] == 0
+    assert sync.take_jumps().keys() == {"image"}
+
+
+@pytest.mark.parametrize("delay", [30, 60])
+def test_a_second_publisher_of_clouds_with_another_clock_leaves_the_images(delay):
+    """If the wrong clouds come while the others wait for their images, no pairs can form."""
+    sync = make()
+    second = ticks("points", 10, lambda now: now - 50_000, delay=50)
+    out = feed_at(sync, sorted(ticks("points", 10) + second + ticks("image", 10, delay=delay)))
+    images = given(out, "image")
+    assert len([stamp for stamp in images if stamp > 1000]) >= 85
+    assert sync.take_jumps().keys() == {"points"}
+
+
+@pytest.mark.parametrize("max_wait", [200, 2000, 5000])
+@pytest.mark.parametrize("offset", [-10_000, 10_000])
+@pytest.mark.parametrize("stream", ["points", "image"])
+def test_one_wrong_stamp_costs_one_pair_whatever_max_wait_is(stream, offset, max_wait):
+    sync = make(max_wait=max_wait * MS)
+    other = "image" if stream == "points" else "points"
+    wrong = ticks(stream, 10, lambda now: now + offset * (now == 5000))
+    out = feed_at(sync, sorted(wrong + ticks(other, 10), key=lambda event: event[0]))
+    pairs = [match.points for match in out if match.is_pair]
+    assert pairs == [stamp for stamp in range(0, 10_000, 100) if stamp != 5000]
+
+
+def test_images_that_are_often_stamped_ahead_cost_only_their_own_pairs():
+    images = ticks("image", 10, lambda now: now + 10_000 * (now % 500 == 0))
+    out = feed_at(make(), sorted(ticks("points", 10) + images, key=lambda event: event[0]))
+    pairs = [match.points for match in out if match.is_pair]
+    assert pairs == [stamp for stamp in range(0, 10_000, 100) if stamp % 500]
+
+
+def test_in_a_loop_no_stream_jumps_between_clocks():
+    sync = make()
+    clouds, images = (ticks(stream, 10, lambda now: now % 3000) for stream in ("points", "image"))
+    pairs = feed_at(sync, sorted(clouds + images, key=lambda event: event[0]))
+    assert len(pairs) == 100 and sync.take_jumps() == {}
+
+
+def test_the_largest_jump_between_two_clocks_is_known_until_it_is_taken():
+    sync = make()
+    images = [(0, "image", 50_000), (100, "image", 100), (200, "image", 50_200)]
+    feed_at(sync, [*images, (300, "image", 300), (400, "image", 20_000)])
+    assert sync.take_jumps() == {"image": 50_100 * MS}
+    assert sync.take_jumps() == {}
+
+
 def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
     """Feed (arrival in ms, stream, stamp in ms); the item is the stamp."""
     return [
@@ -206,10 +304,10 @@ def test_late_messages_of_one_sensor_do_not_disturb_the_pairs_after_them():
     assert +sync.dropped == {"late_image": 3}
 
 
-def test_a_repeated_stamp_is_dropped_as_late():
+def test_a_repeated_stamp_is_dropped_with_a_cause_of_its_own():
     sync = make()
     feed(sync, [("points", 0), ("image", 0), ("points", 0)])
-    assert sync.dropped == {"late_points": 1}
+    assert sync.dropped == {"repeated_points": 1}
 
 
 def test_messages_out_of_order_find_their_partners():
