@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
+from sensor_msgs.msg import Image
 from support.peer import LABELS
 from visualization_msgs.msg import Marker
 
@@ -173,10 +175,32 @@ def test_stamps_that_stand_still_are_named(node, peer):
 
     def repeated_pair() -> bool:
         peer.send(peer.cloud(), peer.image())
-        return any("clouds dropped: their stamps repeat" in line for line in node.lines[before:])
+        return any("points dropped: their stamps repeat" in line for line in node.lines[before:])
 
     peer.next_stamp()
     peer.spin_until(repeated_pair, what="the explanation")
+
+
+def test_a_second_publisher_with_another_clock_is_named_while_clouds_are_processed(node, peer):
+    peer.connect()
+    before = len(node.lines)
+    second = peer.node.create_publisher(Image, peer.publishers["image"].topic_name, 1)
+    peer.spin_until(second.get_subscription_count, what="the subscription")
+
+    def is_told() -> bool:
+        peer.next_stamp()
+        image = peer.image()
+        image.header.stamp.sec += 1000
+        stamp = peer.send(peer.cloud(), peer.image())
+        second.publish(image)
+        peer.timing(stamp)  # each cloud has a result
+        told = r"image jump back and ahead by up to 1\d+.* s: the topic has 2 publishers \(/peer\)"
+        return any(re.search(told, line) for line in node.lines[before:])
+
+    peer.spin_until(is_told, what="the explanation")
+    peer.node.destroy_publisher(second)
+    peer.next_stamp()
+    assert peer.timing(peer.send(peer.cloud(), peer.image()))["mode"] == "fused"
 
 
 def test_a_pair_from_the_future_is_reported_and_later_pairs_are_processed(node, peer):

@@ -38,6 +38,7 @@ class InputState:
         age: Time since the last message, seconds; None if none came.
         lost: Number of messages that were replaced by newer ones or lost by DDS.
         problem: Why messages do not come and what to do; empty if they come.
+        publishers: Full name of the node of each publisher.
     """
 
     topic: str
@@ -45,20 +46,24 @@ class InputState:
     age: float | None
     lost: int = 0
     problem: str = ""
+    publishers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """The streams that do not match the reference.
+    """The streams that do not match the reference, or cannot because of their stamps.
 
     Attributes:
         reference: The stream with which the others are matched.
         misses: The streams that have not joined the reference lately, each with the difference
             between the nearest stamps (`Synchronizer.miss`), seconds; None if unknown.
+        jumps: The streams whose stamps jumped between clocks in the last second, each with the
+            largest jump ahead (`Synchronizer.take_jumps`), seconds.
     """
 
     reference: str = ""
     misses: Mapping[str, float | None] = field(default_factory=dict)
+    jumps: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Counts:
         published: Frames published.
         frames: The last published frames, oldest first.
         inputs: The subscribed topics, by name, such as "points" or "front/image".
-        pairing: The streams that do not match the reference.
+        pairing: The streams that do not match the reference, and why.
         input_age_ms: Time from the stamp of the last frame to its results, milliseconds; None
             before the first frame.
         in_process_since: `time.monotonic()` when the processing of the current frame began; None
@@ -175,7 +180,7 @@ class Health:
             self._inputs[name] = state
 
     def set_pairing(self, pairing: Pairing) -> None:
-        """Keep which streams do not match the reference."""
+        """Keep which streams do not match the reference, and why."""
         with self._lock:
             self._pairing = pairing
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Protocol
 
 from bev_semseg_ros.input_check import counted
 from bev_semseg_ros.ros.health.diagnostics import Monitor, Snapshot, Verdict, memory
 from bev_semseg_ros.ros.health.explanations import (
+    explain_losses,
     explain_outcomes,
+    explain_stamps,
     explain_stream,
     why_unmatched,
 )
-from bev_semseg_ros.ros.health.health import Counts, Health
+from bev_semseg_ros.ros.health.health import Counts, Health, InputState
 from bev_semseg_ros.ros.parameters.parameters import Parameters
 from bev_semseg_ros.ros.synchronizer import STREAMS
 
@@ -49,7 +51,7 @@ class Reporter:
         self._parameters, self._warn = parameters, warn
         self._monitor = Monitor(time.monotonic())
         self._before = Counts()
-        self._outcomes_before: set[str] = set()
+        self._told: set[str] = set()  # keys of the faults and outcomes of the last report
 
     def report(self) -> Verdict:
         """Write at most one line to the log and return the content of /diagnostics.
@@ -79,40 +81,60 @@ class Reporter:
 
     def _reasons(self, counts: Counts, parameters: Parameters) -> list[str]:
         """Log what is wrong since the last report, and return it."""
-        published = counts.published - self._before.published
-        dropped = counts.dropped - self._before.dropped
-        degraded = counts.degraded - self._before.degraded
-        self._before = counts
-        reasons = _why_messages_are_missing(counts, parameters, dropped)
+        before, self._before = self._before, counts
+        published = counts.published - before.published
+        dropped = counts.dropped - before.dropped
+        degraded = counts.degraded - before.degraded
+        bad_stamps = _bad_stamps(counts, counts.received - before.received, dropped)
+        losses: dict[str, int] = {}
         outcomes = explain_outcomes(
-            published, dropped, degraded, parameters.unmatched, bool(counts.pairing.misses)
+            dropped, degraded, parameters.unmatched, bool(counts.pairing.misses)
         )
         for stream in counts.received:
+            if stream not in bad_stamps:
+                losses |= explain_losses(stream, published, dropped)
             if stream not in STREAMS:
                 outcomes |= explain_stream(
-                    stream, published, dropped, degraded, parameters.unmatched, counts.pairing
+                    stream, dropped, degraded, parameters.unmatched, counts.pairing
                 )
-        # Outcomes are reported when a new one occurs, or together with other reasons.
-        if reasons or not outcomes.keys() <= self._outcomes_before:
-            reasons += [f"{outcome}: {count}" for outcome, count in outcomes.items()]
-        self._outcomes_before = set(outcomes)
+        reasons = _why_messages_are_missing(counts, parameters, dropped, bad_stamps)
         reasons += self._health.take_warnings()
-        if not reasons and published == 0 and dropped:
+        # Faults last in /diagnostics, but are logged when a new one occurs, or together with other
+        # reasons. So are outcomes, but they are no faults: for instance, one sensor is faster.
+        faults = bad_stamps | {key: f"{key}: {count}" for key, count in losses.items()}
+        told, self._told = self._told, {*faults, *outcomes}
+        if not (reasons or self._told) and published == 0 and dropped:
             reasons.append(_what_is_dropped(dropped))
-        if reasons:
+        is_new = bool(reasons) or not self._told <= told
+        reasons = [*faults.values(), *reasons]
+        if is_new:
+            reasons += [f"{outcome}: {count}" for outcome, count in outcomes.items()]
             results = counted(published, "result") if published else "no results"
             self._warn(f"{results} in the last second: {'; '.join(reasons)}")
         return reasons
 
 
+def _bad_stamps(counts: Counts, received: Counter[str], dropped: Counter[str]) -> dict[str, str]:
+    """Return the streams with wrong stamps, and what is wrong."""
+    texts = {}
+    for stream in counts.received:
+        topic = counts.inputs.get(stream, InputState(stream, 0, None))
+        repeated, jump = dropped[f"repeated_{stream}"], counts.pairing.jumps.get(stream)
+        if text := explain_stamps(topic, received[stream], repeated, jump):
+            texts[stream] = text
+    return texts
+
+
 def _why_messages_are_missing(
-    counts: Counts, parameters: Parameters, dropped: Counter[str]
+    counts: Counts, parameters: Parameters, dropped: Counter[str], bad_stamps: Container[str]
 ) -> list[str]:
     reasons = [state.problem for state in counts.inputs.values() if state.problem]
     if reasons:
         return reasons
     reference = counts.pairing.reference
     for stream, miss in counts.pairing.misses.items():
+        if stream in bad_stamps or reference in bad_stamps:
+            continue  # their stamps cannot match
         is_full = any(dropped[f"queue_full_{each}"] for each in (stream, reference))
         reasons.append(
             why_unmatched(stream, reference, miss, parameters.slop, parameters.max_wait, is_full)

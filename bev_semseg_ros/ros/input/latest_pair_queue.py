@@ -101,14 +101,19 @@ class LatestPairQueue:
             self._synchronizer.process_unmatched = process_unmatched
 
     def observe(self) -> None:
-        """Report to `Health` which streams do not match the reference."""
+        """Report to `Health` which streams do not match, and whose stamps jump.
+
+        Call it once per second.
+        """
         with self._condition:
             reference = self._synchronizer.reference
             unmatched = self._synchronizer.unmatched(time.monotonic_ns())
+            jumps = self._synchronizer.take_jumps()
         misses = {
             stream: None if miss is None else miss / 1e9 for stream, miss in unmatched.items()
         }
-        self._health.set_pairing(Pairing(reference, misses))
+        sizes = {stream: jump / 1e9 for stream, jump in jumps.items()}
+        self._health.set_pairing(Pairing(reference, misses, sizes))
 
     def _put(self, matches: list[Match], now: int) -> None:
         self._warn_of_new_reference()

@@ -282,7 +282,9 @@ class Subscription:
 
     def observe(self) -> None:
         """Write the state of the topic to health."""
-        state = InputState(self.topic, self.received, self.age, self.lost, self.explain() or "")
+        publishers = tuple(map(node_name, self._publishers()))
+        problem = self.explain() or ""
+        state = InputState(self.topic, self.received, self.age, self.lost, problem, publishers)
         self._health.set_input(self.name, state)
 
     @property

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from bev_semseg_ros.ros.health.diagnostics import OK, WARN
-from bev_semseg_ros.ros.health.health import FrameRecord, Health
+from bev_semseg_ros.ros.health.health import FrameRecord, Health, InputState, Pairing
 from bev_semseg_ros.ros.health.reporter import Reporter
 from bev_semseg_ros.ros.parameters.parameters import Parameters
 
@@ -46,3 +46,46 @@ def test_processing_alone_is_logged_when_it_begins_and_not_every_second():
         reporter.report()
     line = "1 result in the last second: clouds without image processed alone (lidar_only): 1"
     assert said == [line, line]
+
+
+def second_of(health: Health, **dropped: int) -> None:
+    """Record ten clouds and images, of which some were dropped, and ten results."""
+    for _ in range(10):
+        health.receive("points")
+        health.receive("image")
+        health.publish(FrameRecord(0.0, 50.0, "lidar_only"))
+    for cause, count in dropped.items():
+        health.drop(cause, count)
+
+
+@pytest.mark.parametrize("cause", ["repeated_points", "late_points", "queue_full_points"])
+def test_a_lasting_fault_stays_a_warning_and_is_logged_once(cause):
+    health, said = Health(), []
+    reporter = Reporter(health, CPU, Parameters, said.append)
+    for _ in range(3):
+        second_of(health, **{cause: 9})
+        verdict = reporter.report()
+        assert verdict.level == WARN
+    assert said == [f"10 results in the last second: {verdict.message}"]
+    second_of(health)
+    assert reporter.report().level == OK
+    second_of(health, **{cause: 9})
+    reporter.report()
+    assert len(said) == 2
+
+
+def test_wrong_stamps_are_explained_instead_of_the_missing_pairs():
+    health, said = Health(), []
+    reporter = Reporter(health, CPU, Parameters, said.append)
+    health.set_input("image", InputState("/front/image", 10, 0.0, publishers=("/a", "/b")))
+    second_of(health, late_image=9)
+    health.set_pairing(Pairing("points", {"image": 40.0}, {"image": 50.0}))
+    verdict = reporter.report()
+    assert (verdict.level, verdict.message) == (
+        WARN,
+        "the stamps of /front/image jump back and ahead by up to 50.0 s: the topic has 2 publishers"
+        " (/a, /b); stop all but one",
+    )
+    second_of(health)
+    health.set_pairing(Pairing("points", {"image": 40.0}))
+    assert "no image within slop" in reporter.report().message

@@ -105,6 +105,17 @@ def test_missing_pairs_are_recorded_with_the_nearest_miss():
     assert not health.counts().pairing.misses
 
 
+def test_streams_that_jump_between_clocks_are_recorded_once():
+    health = Health()
+    queue = make(health)
+    for stamp in (5000, 5100, 0, 60_000):
+        queue.offer("image", stamp * MS, stamp)
+    queue.observe()
+    assert health.counts().pairing.jumps == {"image": 60.0}
+    queue.observe()
+    assert not health.counts().pairing.jumps
+
+
 class Clock:
     """Stands in for the module `time`; its time passes only when a test changes `now`."""
 
