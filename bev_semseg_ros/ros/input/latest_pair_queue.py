@@ -25,7 +25,10 @@ class Work:
 
 
 class LatestPairQueue:
-    """A synchronizer and a queue of length one: each match replaces an older one that still waits.
+    """A synchronizer and a queue: each match replaces older ones that still wait.
+
+    A match replaces those with which it shares a sensor. So there is usually one. If clouds and
+    images do not match, the newest frame of each waits, and neither replaces the other.
 
     Thread-safe: `offer` and `take` are called from different threads.
 
@@ -43,7 +46,7 @@ class LatestPairQueue:
         self._condition = threading.Condition()
         self._synchronizer, self._health = synchronizer, health
         self._reference = synchronizer.reference  # as of the last check
-        self._newest: Work | None = None
+        self._newest: list[Work] = []  # of different sensors, the first one to take first
         self.closed = False
 
     def offer(self, stream: str, stamp: int, message: Any) -> None:
@@ -74,9 +77,8 @@ class LatestPairQueue:
             while not self.closed and time.monotonic_ns() < end:
                 now = time.monotonic_ns()
                 self._put(self._synchronizer.expire(now), now)
-                if self._newest is not None:
-                    work, self._newest = self._newest, None
-                    return work
+                if self._newest:
+                    return self._newest.pop(0)
                 deadline = min(end, self._synchronizer.deadline or end)
                 self._condition.wait(max(deadline - now, 1_000_000) / 1e9)
             return None
@@ -85,10 +87,8 @@ class LatestPairQueue:
         """Wake `take` for the last time, and count everything that still waits as dropped."""
         with self._condition:
             self.closed = True
-            left = self._synchronizer.clear()
-            if self._newest is not None:
-                self._newest = None
-                left += 1
+            left = self._synchronizer.clear() + len(self._newest)
+            self._newest.clear()
             if left:
                 self._health.drop("deactivated", left)
             self._condition.notify_all()
@@ -120,9 +120,11 @@ class LatestPairQueue:
         for cause, count in self._synchronizer.take_dropped().items():
             self._health.drop(cause, count)
         for match in matches:
-            if self._newest is not None:
-                self._health.drop("overwritten")
-            self._newest = Work(match, now)
+            for work in list(self._newest):
+                if not match.parts.keys().isdisjoint(work.match.parts):
+                    self._newest.remove(work)
+                    self._health.drop("overwritten")
+            self._newest.append(Work(match, now))
 
     def _warn_of_new_reference(self) -> None:
         """Warn once when another stream becomes the reference.

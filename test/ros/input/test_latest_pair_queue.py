@@ -6,7 +6,7 @@ import time
 from bev_semseg_ros.ros.health.health import Health, Pairing
 from bev_semseg_ros.ros.input import latest_pair_queue
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
-from bev_semseg_ros.ros.synchronizer import Synchronizer
+from bev_semseg_ros.ros.synchronizer import Match, Synchronizer
 
 MS = 1_000_000
 
@@ -28,6 +28,23 @@ def test_the_newest_pair_is_taken_and_the_older_counted():
         offer_pair(queue, stamp)
     assert queue.take(1).match.points == 300
     assert health.counts().dropped == {"overwritten": 2}
+
+
+def test_clouds_and_images_that_do_not_match_do_not_replace_each_other(monkeypatch):
+    health, clock = Health(), Clock(monkeypatch)
+    queue = make(health)
+    for _ in range(20):  # the first second without a pair is over
+        clock.now += 100 * MS
+        queue.offer("points", clock.now, clock.now)
+        queue.offer("image", clock.now - 10**12, clock.now)
+    clock.now += 20 * MS  # max_wait
+    newest = clock.now - 20 * MS
+    taken = [queue.take(1).match for _ in range(2)]
+    assert taken == [Match({"points": newest}, ("image",)), Match({"image": newest}, ("points",))]
+    offer_pair(queue, clock.now)
+    assert queue.take(1).match.is_pair
+    counts = health.counts()
+    assert counts.received.total() == 4 + counts.dropped.total()
 
 
 def test_an_unmatched_cloud_is_given_out_when_its_wait_is_over():
