@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ class Monitor:
             now: `time.monotonic()`, seconds.
         """
         self._last_look = self._last_in_time = now
+        self._last_error = now
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def look(
@@ -184,9 +186,9 @@ class Monitor:
                 f"{max_processing_time_ms:g} ms, up to {max(late):.0f} ms",
             )
         in_time = [frame.at for frame in frames if frame.total_ms <= max_processing_time_ms]
-        self._last_in_time = max([self._last_in_time, *in_time])
-        silence = now - self._last_in_time
+        silence = self._longest_silence(now, in_time)
         if silence * 1e3 > max_silence_ms:
+            self._last_error = now
             if not causes:
                 causes = _why_silent(now, snapshot.counts, max_processing_time_ms)
             reason = "; ".join(causes) or "no reason is known"
@@ -194,6 +196,23 @@ class Monitor:
         if causes:
             return Verdict(WARN, "; ".join(causes), values)
         return Verdict(OK, f"{values['output/frames/rate_hz']:.1f} frames/s", values)
+
+    def _longest_silence(self, now: float, in_time: Sequence[float]) -> float:
+        """Return the longest time without a frame in time that lasts or ended since the last look.
+
+        A silence that has ended counts only from the last error, which reported it until then.
+
+        Args:
+            now: As in `look`.
+            in_time: When the last frames in time were published.
+        """
+        before = self._last_in_time
+        new = [at for at in in_time if at > before]
+        self._last_in_time = max([before, *new])
+        ended = [
+            later - earlier for earlier, later in pairwise([max(before, self._last_error), *new])
+        ]
+        return max([now - self._last_in_time, *ended])
 
     def _values(
         self, snapshot: Snapshot, recent: Sequence[FrameRecord], elapsed: float

@@ -55,7 +55,7 @@ def test_a_frame_that_took_too_long_is_warned_of_once():
         WARN,
         "1 of 2 frames took longer than 200 ms, up to 250 ms",
     )
-    later = counted(frames=(*both, *frames(1.5)), published=3)
+    later = counted(frames=(*both, *frames(1.3)), published=3)
     assert monitor.look(2.0, later, **LIMITS).level == OK
 
 
@@ -99,6 +99,20 @@ def test_after_silence_a_frame_in_time_makes_all_well():
     monitor = Monitor(0.0)
     assert monitor.look(5.0, Snapshot("fused"), **LIMITS).level == ERROR
     assert monitor.look(6.0, fed(5.8), **LIMITS).level == OK
+
+
+def test_a_silence_that_ended_before_the_report_is_an_error():
+    limits = LIMITS | {"max_silence_ms": 200.0}
+    monitor, published = Monitor(0.0), []
+    for second in range(3):
+        published += [second + moment for moment in (0.05, 0.15, 0.85, 0.95)]
+        verdict = monitor.look(second + 1.0, fed(*published), **limits)
+        told = "no frame in time for 0.7 s: no reason is known"
+        assert (verdict.level, verdict.message) == (ERROR, told)
+    published += [3.05, 3.15, 3.3, 3.45, 3.6, 3.75, 3.9]
+    assert monitor.look(4.0, fed(*published), **limits).level == OK
+    published += [4.12, 4.3]  # the silence from 3.9 to 4.12 began before the last report
+    assert monitor.look(4.4, fed(*published), **limits).level == ERROR
 
 
 def test_what_is_wrong_with_the_input_is_a_warning_while_frames_come():
