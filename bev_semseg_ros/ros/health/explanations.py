@@ -37,8 +37,8 @@ def why_unmatched(
                 "reduce the delay of the later sensor or the rate of the other one"
             )
         return (
-            f"{prefix}{both} of the same moment arrive more than max_wait ({max_wait:g} s) apart: "
-            "raise max_wait"
+            f"{prefix}{both} of the same moment arrive more than max_wait ({max_wait:g} s of real "
+            "time) apart: raise max_wait"
         )
     nearest = "" if miss is None else f"; the nearest misses by {miss:.3f} s"
     return f"{prefix}{found}{nearest}: synchronise the sensors' clocks, {offset}, or raise slop"

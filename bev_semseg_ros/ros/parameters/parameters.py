@@ -213,7 +213,8 @@ class Parameters:
     )
     max_wait: float = _parameter(
         0.2,
-        "Longest time that a message waits for a partner, in seconds. For a message of the "
+        "Longest time that a message waits for a partner, in seconds of real time, even with "
+        "use_sim_time ([slow simulations](integration.md#3-run-the-node)). For a message of the "
         "reference stream, a partner is a matching message of another sensor. For other messages, "
         "it is a matching message of the reference stream. "
         f"At most {MOST_WAITING} messages per sensor wait at the same time.",
