@@ -116,6 +116,22 @@ def test_camera_infos_of_a_best_effort_publisher_are_received(peer, listen):
     peer.node.destroy_publisher(publisher)
 
 
+def test_a_slow_sensor_is_not_called_silent_between_two_messages(peer, listen):
+    publisher = peer.node.create_publisher(PointCloud2, "/inputs/PointCloud2", 1)
+    source, _ = listen(PointCloud2)
+    peer.spin_until(publisher.get_subscription_count, what="the subscription")
+    for sent in range(1, 4):
+        publisher.publish(peer.cloud())
+        peer.spin_until(lambda count=sent: source.received == count, what="the message")
+    source._last -= 2
+    assert "has been silent for 2." in source.explain()
+    for second in (0, 10, 20):  # as if the messages had come every 10 s
+        source._arrivals.note(second * 1_000_000_000)
+    assert source.explain() is None
+    peer.node.destroy_publisher(publisher)
+    peer.spin_until(lambda: not peer.node.count_publishers(source.topic))
+
+
 def test_a_publisher_with_incompatible_qos_is_named_even_if_another_one_matches(peer):
     health = Health()
     source = Subscription(

@@ -190,7 +190,7 @@ class Monitor:
         if silence * 1e3 > max_silence_ms:
             self._last_error = now
             if not causes:
-                causes = _why_silent(now, snapshot.counts, max_processing_time_ms)
+                causes = _why_silent(now, snapshot.counts, max_processing_time_ms, max_silence_ms)
             reason = "; ".join(causes) or "no reason is known"
             return Verdict(ERROR, f"no frame in time for {silence:.1f} s: {reason}", values)
         if causes:
@@ -302,7 +302,9 @@ def status(
     )
 
 
-def _why_silent(now: float, counts: Counts, max_processing_time_ms: float) -> list[str]:
+def _why_silent(
+    now: float, counts: Counts, max_processing_time_ms: float, max_silence_ms: float
+) -> list[str]:
     """Return what the frames show about a silence that the input does not explain."""
     causes = []
     if counts.in_process_since is not None:
@@ -311,5 +313,11 @@ def _why_silent(now: float, counts: Counts, max_processing_time_ms: float) -> li
         causes.append(
             f"the last frame took {counts.frames[-1].total_ms:.0f} ms, "
             f"longer than {max_processing_time_ms:g} ms"
+        )
+    intervals = [later.at - earlier.at for earlier, later in pairwise(counts.frames[-5:])]
+    if intervals and min(intervals) * 1e3 > max_silence_ms:
+        causes.append(
+            f"frames come every {np.median(intervals):.1f} s: if the sensors are not faster, raise "
+            f"max_silence_ms ({max_silence_ms:g})"
         )
     return causes

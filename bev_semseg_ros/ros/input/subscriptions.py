@@ -21,13 +21,13 @@ from bev_semseg_ros.ros.input.image_topics import Form, image_forms, other_forms
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter
 from bev_semseg_ros.ros.parameters.parameters import Parameters
 from bev_semseg_ros.ros.parameters.sensors import Sensor
+from bev_semseg_ros.ros.synchronizer import Arrivals
 
 try:
     from message_filters import SimpleFilter
 except ImportError:  # optional: only integrators that chain filters need it
     SimpleFilter = None
 
-SILENCE = 1.0  # seconds without a message after which a topic is called silent
 # Seconds that a publisher may be silent before its transport is suspected. A driver that is just
 # starting or a paused bag publishes nothing for a while.
 PATIENCE = 4.0
@@ -272,6 +272,7 @@ class Subscription:
         self.topic = self._node.resolve_topic_name(topic)
         self._type = _type_name(kind)
         self._sequence_number = self._last = self._published_since = None
+        self._arrivals = Arrivals()
 
     def destroy(self) -> None:
         """End the subscription."""
@@ -302,7 +303,7 @@ class Subscription:
         if mismatch := self._mismatch(publishers):
             return mismatch
         age = self.age
-        if age is not None and (age <= SILENCE or self._latched):
+        if age is not None and (age <= self._arrivals.patience / 1e9 or self._latched):
             return None
         if not publishers:
             return self._why_nobody_publishes()
@@ -371,6 +372,7 @@ class Subscription:
             return  # it was destroyed after the executor had taken this message
         self._count_lost(info["publication_sequence_number"])
         self._last = time.monotonic()
+        self._arrivals.note(round(self._last * 1e9))
         self.received += 1
         message.header.frame_id = frame_name(message.header.frame_id)
         self._callback(message)

@@ -22,11 +22,7 @@ from bev_semseg_ros.ros.input.ego_motion import MotionSource, OdometryMotion
 from bev_semseg_ros.ros.input.extrinsics import Extrinsics
 from bev_semseg_ros.ros.input.latest_pair_queue import LatestPairQueue
 from bev_semseg_ros.ros.input.stamp_filter import StampFilter, stamp_offsets
-from bev_semseg_ros.ros.input.subscriptions import (
-    SILENCE,
-    Subscription,
-    open_subscriptions,
-)
+from bev_semseg_ros.ros.input.subscriptions import Subscription, open_subscriptions
 from bev_semseg_ros.ros.node.pipeline import NO_BOXES, Pipeline
 from bev_semseg_ros.ros.node.publishers import DETECTION, Publishers, unpublished
 from bev_semseg_ros.ros.parameters.parameters import Parameters
@@ -38,6 +34,7 @@ if TYPE_CHECKING:
 
 # Seconds between checks of the publishers' QoS and of images that wait for their camera_info.
 FOLLOW_INTERVAL = 0.2
+REPORT_INTERVAL = 1.0  # seconds between messages on /diagnostics
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,10 @@ class Session:
                 stack.callback(subscription.destroy)
             # A steady clock: with use_sim_time, the node's clock stands still without /clock.
             steady = Clock(clock_type=ClockType.STEADY_TIME)
-            for interval, callback in ((FOLLOW_INTERVAL, self._follow), (SILENCE, self._report)):
+            for interval, callback in (
+                (FOLLOW_INTERVAL, self._follow),
+                (REPORT_INTERVAL, self._report),
+            ):
                 guarded = self._guarded(callback, takes_message=False)
                 timer = node.create_timer(interval, guarded, clock=steady)
                 stack.callback(node.destroy_timer, timer)

@@ -240,7 +240,8 @@ class Parameters:
         "What happens to a message that has no partner when max_wait expires. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
         "the clouds of the first lidar. It drops messages of other sensors. After one second "
-        "without a match, it processes those, too, in frames of their own.",
+        "without a match (for slow sensors, after two of their intervals), it processes those, "
+        "too, in frames of their own.",
         choices=("process", "drop"),
         live=True,
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-# A stream is silent if it had no message for SILENCE_NS while another one had at least
+from bev_semseg_ros.ros.synchronizer.arrivals import SILENCE_NS, Arrivals
+
+# A stream is silent if it had no message for its `Arrivals.patience` while another one had at least
 # SILENT_MESSAGES. Because of this number, a pause of all streams does not count as silence.
-SILENCE_NS = 1_000_000_000
 SILENT_MESSAGES = 3
 
 
@@ -14,7 +15,8 @@ class Succession:
     """Chooses the reference, with whose messages those of the other streams are matched.
 
     The reference is the first stream that is not dead. A stream is dead if it is silent (see
-    SILENCE_NS) and was in no match for SILENCE_NS. When it returns, it is the reference again.
+    SILENT_MESSAGES) and was in no match for its `Arrivals.patience`. When it returns, it is the
+    reference again.
 
     Attributes:
         streams: The streams in use, in the order in which they become the reference.
@@ -25,6 +27,7 @@ class Succession:
         """Start without messages."""
         self.streams = tuple(streams)
         self.reference = self.streams[0]
+        self._arrivals = {stream: Arrivals() for stream in self.streams}
         self._given_at = dict.fromkeys(self.streams, -SILENCE_NS)
         # By stream and other stream: arrival times of the other stream's first messages since the
         # last message of the stream.
@@ -38,6 +41,7 @@ class Succession:
 
     def note_arrival(self, stream: str, now: int) -> None:
         """Record the arrival of a message, and choose the reference."""
+        self._arrivals[stream].note(now)
         for other in self.others(stream):
             self._missed[stream][other].clear()
             missed = self._missed[other][stream]
@@ -55,13 +59,18 @@ class Succession:
         self.reference = next(
             stream
             for stream in self.streams
-            if stream in alive or now - self._given_at[stream] < SILENCE_NS
+            if stream in alive or now - self._given_at[stream] < self._arrivals[stream].patience
         )
         return alive
 
     def is_silent(self, stream: str, now: int) -> bool:
-        """Return whether a stream is silent; see SILENCE_NS."""
+        """Return whether a stream is silent; see SILENT_MESSAGES."""
+        patience = self._arrivals[stream].patience
         for missed in self._missed[stream].values():
-            if len(missed) >= SILENT_MESSAGES and now - missed[0] >= SILENCE_NS:
+            if len(missed) >= SILENT_MESSAGES and now - missed[0] >= patience:
                 return True
         return False
+
+    def patience(self, stream: str) -> int:
+        """Return how long to wait for a match of a stream with the reference, nanoseconds."""
+        return max(self._arrivals[each].patience for each in (stream, self.reference))

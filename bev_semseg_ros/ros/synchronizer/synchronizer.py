@@ -13,11 +13,12 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
+from bev_semseg_ros.ros.synchronizer.arrivals import SILENCE_NS
 from bev_semseg_ros.ros.synchronizer.jumps import Jumps
 from bev_semseg_ros.ros.synchronizer.match import Match
 from bev_semseg_ros.ros.synchronizer.misses import Misses
 from bev_semseg_ros.ros.synchronizer.stream_history import StreamHistory
-from bev_semseg_ros.ros.synchronizer.succession import SILENCE_NS, Succession
+from bev_semseg_ros.ros.synchronizer.succession import Succession
 from bev_semseg_ros.ros.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
 
 STREAMS = ("points", "image")  # of a lidar and a camera without names
@@ -58,8 +59,9 @@ class Synchronizer:
     in a stream that is part of a match, the match is returned with the messages that have joined. A
     message that has joined no reference message is then returned without one, or dropped. It is
     returned only if `process_unmatched` is set, and if it belongs to the reference or no pairs have
-    formed for SILENCE_NS. While pairs form, it is a surplus message of a faster sensor. If there is
-    only one stream, every message is returned.
+    formed for the patience of its stream and the reference (`Arrivals.patience`). While pairs form,
+    it is a surplus message of a faster sensor. If there is only one stream, every message is
+    returned.
 
     Order: In each stream, the stamps of successive matches increase. A match drops older waiting
     messages of its streams.
@@ -203,11 +205,11 @@ class Synchronizer:
         return self._misses.between(stream, self.reference)
 
     def unmatched(self, now: int) -> dict[str, int | None]:
-        """Return the `miss` of each stream that has not joined the reference for SILENCE_NS."""
+        """Return the `miss` of each stream that has not joined the reference for its patience."""
         return {
             stream: self.miss(stream)
-            for stream in self.streams
-            if stream != self.reference and now - self._joined_at[stream] > SILENCE_NS
+            for stream in self._succession.others(self.reference)
+            if now - self._joined_at[stream] > self._succession.patience(stream)
         }
 
     def _note(self, stream: str, stamp: int, now: int) -> None:
@@ -418,5 +420,5 @@ class Synchronizer:
         if len(self.streams) == 1:
             return True
         return self.process_unmatched and (
-            stream == self.reference or now - self.last_pair >= SILENCE_NS
+            stream == self.reference or now - self.last_pair >= self._succession.patience(stream)
         )

@@ -115,6 +115,12 @@ def test_a_silence_that_ended_before_the_report_is_an_error():
     assert monitor.look(4.4, fed(*published), **limits).level == ERROR
 
 
+def test_frames_of_a_slow_sensor_are_the_reason_for_a_silence():
+    verdict = Monitor(0.0).look(6.0, fed(0.5, 1.6, 2.7, 3.8, 4.9, 6.0), **LIMITS)
+    told = "frames come every 1.1 s: if the sensors are not faster, raise max_silence_ms (1000)"
+    assert (verdict.level, verdict.message) == (ERROR, f"no frame in time for 1.1 s: {told}")
+
+
 def test_what_is_wrong_with_the_input_is_a_warning_while_frames_come():
     verdict = Monitor(0.0).look(
         1.0, replace(fed(0.9), reasons=["nothing publishes /image"]), **LIMITS

@@ -270,6 +270,27 @@ def test_images_that_are_often_stamped_ahead_cost_only_their_own_pairs():
     assert pairs == [stamp for stamp in range(0, 10_000, 100) if stamp % 500]
 
 
+def slow_lidar_and_camera(until: float) -> list[tuple[float, str, float]]:
+    """Return a lidar at 0.9 Hz until `until` (ms) and a camera at 10 Hz."""
+    clouds = [(now, "points", now) for now in np.arange(0, until, 1100)]
+    return sorted(clouds + ticks("image", 10, seconds=20))
+
+
+def test_a_lidar_slower_than_1_hz_is_not_taken_for_silent():
+    sync = make()
+    out = feed_at(sync, slow_lidar_and_camera(20_000))
+    settled = [match for match in out if max(match.parts.values()) > 3300]
+    assert len(settled) == 15 and all(match.is_pair for match in settled)
+    assert sync.reference == "points" and sync.unmatched(20_000 * MS) == {}
+
+
+def test_the_silence_of_a_slow_lidar_is_known_after_twice_its_interval():
+    sync = make()
+    out = feed_at(sync, slow_lidar_and_camera(10_000))  # the last cloud comes at 9.9 s
+    alone = given([match for match in out if not match.is_pair], "image")
+    assert sync.reference == "image" and len([stamp for stamp in alone if stamp > 9900]) >= 75
+
+
 def test_in_a_loop_no_stream_jumps_between_clocks():
     sync = make()
     clouds, images = (ticks(stream, 10, lambda now: now % 3000) for stream in ("points", "image"))
