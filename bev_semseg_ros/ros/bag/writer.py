@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,6 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
 from bev_semseg_ros.data.calibration import (
     YAML_NAME,
@@ -35,15 +34,19 @@ from bev_semseg_ros.data.calibration import (
     save_calibration,
 )
 from bev_semseg_ros.data.dataset import Dataset
-from bev_semseg_ros.frame import CAMERA, LIDAR, Camera, Frame, LidarScan, only
-from bev_semseg_ros.geometry import invert, quaternion_from_rotation
+from bev_semseg_ros.frame import CAMERA, LIDAR, Frame, LidarScan, only
 from bev_semseg_ros.output_path import named_full_disk
-from bev_semseg_ros.ros.convert.camera_info import camera_info_fields
+from bev_semseg_ros.ros.bag.messages import (
+    STORE,
+    make_camera_info,
+    make_cloud,
+    make_header,
+    make_image,
+    make_transforms,
+)
 from bev_semseg_ros.ros.convert.message import CAMERA_INFO, IMAGE, POINT_CLOUD
-from bev_semseg_ros.ros.convert.point_cloud import pack_points
 from bev_semseg_ros.ros.input.tf_topics import TF_MESSAGE
 
-BASE_FRAME = "base_link"  # the ego frame
 UNRELATED_GAP_NS = 500_000_000
 FIRST_STAMP_NS = 1_000_000_000  # if frames have no time; 0 means "no time" in ROS
 
@@ -57,9 +60,6 @@ _TYPES = {  # by the last part of the topic
     "tf_static": TF_MESSAGE,
 }
 _FOREVER = QosTime(9223372036, 854775807)  # how rosbag2 writes "infinite"
-
-_store = get_typestore(Stores.ROS2_JAZZY)
-_messages = _store.types
 
 
 @dataclass(frozen=True)
@@ -220,15 +220,15 @@ class _Bag:
         for name, scan in frame.lidars.items():
             if scan.points is not None:
                 self.clouds += 1
-                header = _header(stamp_ns, self._lidars[name].frame_id)
-                cloud = _cloud(scan.points, scan.attributes, header)
+                header = make_header(stamp_ns, self._lidars[name].frame_id)
+                cloud = make_cloud(scan.points, scan.attributes, header)
                 self._send(self._topic(name, "points"), stamp_ns, cloud)
         for name, seen in frame.cameras.items():
             if seen.image is not None:
                 self.images += 1
-                header = _header(stamp_ns, self._cameras[name].frame_id)
-                self._send(self._topic(name, "image"), stamp_ns, _image(seen.image, header))
-                info = _camera_info(seen.camera, header)
+                header = make_header(stamp_ns, self._cameras[name].frame_id)
+                self._send(self._topic(name, "image"), stamp_ns, make_image(seen.image, header))
+                info = make_camera_info(seen.camera, header)
                 self._send(self._topic(name, "camera_info"), stamp_ns, info)
         return _has_extrinsics(self.calibration, frame)
 
@@ -265,12 +265,12 @@ class _Bag:
             self._cameras.setdefault(name, CameraMount(seen.camera, frame_id))
         self.calibration = Calibration(dict(self._lidars), dict(self._cameras))
         if len(self._lidars) + len(self._cameras) > num_known:
-            self._send("/tf_static", stamp_ns, _transforms(self.calibration, stamp_ns))
+            self._send("/tf_static", stamp_ns, make_transforms(self.calibration, stamp_ns))
 
     def _send(self, topic: str, stamp_ns: int, message: Any) -> None:
         if topic not in self._connections:
             self._connect(topic)
-        data = _store.serialize_cdr(message, _type(topic))
+        data = STORE.serialize_cdr(message, _type(topic))
         self._writer.write(self._connections[topic], stamp_ns, data)
 
     def _connect(self, topic: str) -> None:
@@ -350,65 +350,4 @@ def _connect(writer: Writer, topic: str, kind: str) -> Connection:
         _FOREVER,
         False,
     )
-    return writer.add_connection(topic, kind, typestore=_store, offered_qos_profiles=[qos])
-
-
-def _header(stamp_ns: int, frame_id: str) -> Any:
-    time = _messages["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
-    return _messages["std_msgs/msg/Header"](time, frame_id)
-
-
-def _bytes(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array).view(np.uint8).reshape(-1)
-
-
-def _cloud(points: np.ndarray, attributes: Mapping[str, np.ndarray], header: Any) -> Any:
-    packed, fields = pack_points(points, attributes)
-    return _messages[POINT_CLOUD](
-        header=header,
-        height=1,
-        width=len(packed),
-        fields=[
-            _messages["sensor_msgs/msg/PointField"](name, offset, datatype, 1)
-            for name, offset, datatype in fields
-        ],
-        is_bigendian=False,
-        point_step=packed.dtype.itemsize,
-        row_step=packed.nbytes,
-        data=_bytes(packed),
-        is_dense=bool(np.isfinite(points).all()),
-    )
-
-
-def _image(image: np.ndarray, header: Any) -> Any:
-    height, width = image.shape[:2]
-    return _messages[IMAGE](header, height, width, "rgb8", 0, 3 * width, _bytes(image))
-
-
-def _camera_info(camera: Camera, header: Any) -> Any:
-    whole = _messages["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    return _messages[CAMERA_INFO](
-        header=header, binning_x=0, binning_y=0, roi=whole, **camera_info_fields(camera)
-    )
-
-
-def _transforms(calibration: Calibration, stamp_ns: int) -> Any:
-    """Make the static transforms from the ego frame to the sensors."""
-    poses = {mount.frame_id: mount.ego_from_lidar for mount in calibration.lidars.values()}
-    for mount in calibration.cameras.values():
-        poses[mount.frame_id] = invert(mount.camera.camera_from_ego)
-    transforms = [_transform(frame_id, pose, stamp_ns) for frame_id, pose in poses.items()]
-    return _messages[TF_MESSAGE](transforms)
-
-
-def _transform(frame_id: str, pose: np.ndarray, stamp_ns: int) -> Any:
-    """Make the transform that places a sensor with `pose` (4, 4) in the ego frame."""
-    rotation = quaternion_from_rotation(pose[:3, :3])
-    return _messages["geometry_msgs/msg/TransformStamped"](
-        header=_header(stamp_ns, BASE_FRAME),
-        child_frame_id=frame_id,
-        transform=_messages["geometry_msgs/msg/Transform"](
-            _messages["geometry_msgs/msg/Vector3"](*map(float, pose[:3, 3])),
-            _messages["geometry_msgs/msg/Quaternion"](*map(float, rotation)),
-        ),
-    )
+    return writer.add_connection(topic, kind, typestore=STORE, offered_qos_profiles=[qos])
