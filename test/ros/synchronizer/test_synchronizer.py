@@ -1,273 +1,112 @@
-"""Pairs of stamps: nearest within slop, bounded waiting, jumps in time, drops by cause."""
-
-from collections.abc import Callable
+"""Pairs of stamps: nearest within slop, bounded waiting, drops by cause."""
 
 import numpy as np
 import pytest
+from support.lidar_and_camera import (
+    MS,
+    feed,
+    feed_at,
+    make_synchronizer,
+    match_of,
+    stamps_of,
+    ticks,
+)
 
 from bev_semseg_ros.ros.synchronizer import MOST_WAITING, SILENCE_NS, Match, Synchronizer
 
-MS = 1_000_000
-
-
-def make(**options) -> Synchronizer:
-    return Synchronizer(**{"slop": 50 * MS, "max_wait": 200 * MS, **options})
-
-
-def match(points, image) -> Match:
-    """Return a match of one lidar and one camera; None means missing."""
-    parts = {"points": points, "image": image}
-    return Match(
-        {stream: item for stream, item in parts.items() if item is not None},
-        tuple(stream for stream, item in parts.items() if item is None),
-    )
-
-
-def feed(sync: Synchronizer, messages: list[tuple[str, float]], delay: float = 0.0) -> list[Match]:
-    """Feed (stream, stamp in ms), each `delay` ms after its stamp; the item is the stamp."""
-    out = []
-    for stream, stamp in messages:
-        out += sync.add(stream, round(stamp * MS), stamp, round((stamp + delay) * MS))
-    return out
-
 
 def test_equal_stamps_are_a_pair_at_once():
-    assert feed(make(), [("points", 0), ("image", 0)]) == [match(0, 0)]
+    assert feed(make_synchronizer(), [("points", 0), ("image", 0)]) == [match_of(0, 0)]
 
 
 def test_the_order_of_arrival_does_not_matter():
-    assert feed(make(), [("image", 7), ("points", 0)]) == [match(0, 7)]
+    assert feed(make_synchronizer(), [("image", 7), ("points", 0)]) == [match_of(0, 7)]
 
 
 @pytest.mark.parametrize("slop", [0, 50])
 def test_a_message_exactly_at_the_slop_is_a_partner(slop):
-    found = feed(make(slop=slop * MS), [("points", 0), ("image", slop)])
-    assert found == [match(0, slop)]
+    found = feed(make_synchronizer(slop=slop * MS), [("points", 0), ("image", slop)])
+    assert found == [match_of(0, slop)]
 
 
 def test_a_message_beyond_the_slop_is_no_partner():
-    assert feed(make(), [("points", 0), ("image", 51)]) == []
+    assert feed(make_synchronizer(), [("points", 0), ("image", 51)]) == []
 
 
 def test_the_nearest_image_of_a_faster_camera_is_taken():
     camera = [("image", stamp) for stamp in range(0, 400, 33)]
     lidar = [("points", stamp) for stamp in (100, 200, 300)]
-    pairs = [m for m in feed(make(), sorted(camera + lidar, key=lambda m: m[1])) if m.is_pair]
+    pairs = [
+        m
+        for m in feed(make_synchronizer(), sorted(camera + lidar, key=lambda m: m[1]))
+        if m.is_pair
+    ]
     assert [(m.points, m.image) for m in pairs] == [(100, 99), (200, 198), (300, 297)]
 
 
 def test_a_pair_does_not_wait_when_no_nearer_message_is_due():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("points", 0), ("image", 7), ("points", 100)])
-    assert sync.add("image", 107 * MS, 107, 107 * MS) == [match(100, 107)]
+    assert sync.add("image", 107 * MS, 107, 107 * MS) == [match_of(100, 107)]
 
 
 def test_a_missing_nearer_message_is_waited_for_no_longer_than_max_wait():
-    sync = make()
+    sync = make_synchronizer()
     assert feed(sync, [("image", 0), ("image", 33), ("points", 60)]) == []
-    assert sync.expire(260 * MS) == [match(60, 33)]
+    assert sync.expire(260 * MS) == [match_of(60, 33)]
 
 
 def test_a_cloud_without_image_comes_alone_after_max_wait():
-    sync = make()
+    sync = make_synchronizer()
     assert sync.add("points", 0, "cloud", 0) == []
     assert sync.expire(199 * MS) == []
-    assert sync.expire(200 * MS) == [match("cloud", None)]
+    assert sync.expire(200 * MS) == [match_of("cloud", None)]
 
 
 def test_deadline_tells_when_the_wait_ends():
-    sync = make()
+    sync = make_synchronizer()
     sync.add("points", 0, "cloud", 5 * MS)
     assert sync.deadline == 205 * MS
 
 
 def test_a_silent_partner_is_not_waited_for():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("image", 0), ("points", 0), ("points", 100), ("points", 200)], delay=0)
     assert sync.add("points", 2 * SILENCE_NS, "cloud", 2 * SILENCE_NS)[-1:] == [
-        match("cloud", None)
+        match_of("cloud", None)
     ]
 
 
 def test_a_pause_of_both_streams_is_not_taken_for_silence_of_one():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("image", 0), ("points", 0)])
-    assert feed(sync, [("points", 5000), ("image", 5000)]) == [match(5000, 5000)]
+    assert feed(sync, [("points", 5000), ("image", 5000)]) == [match_of(5000, 5000)]
 
 
 def test_surplus_images_are_dropped_while_pairs_form():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("points", 0), ("image", 0), ("image", 60)])
     assert sync.expire(300 * MS) == []
     assert sync.dropped == {"unmatched_image": 1}
 
 
 def test_images_come_alone_when_the_lidar_is_dead():
-    sync = make()
+    sync = make_synchronizer()
     out = feed(sync, [("image", stamp) for stamp in range(0, 3000, 100)])
     assert len(out) >= 15 and all(m.points is None for m in out)
 
 
 def test_unmatched_messages_are_dropped_without_process_unmatched():
-    sync = make(process_unmatched=False)
+    sync = make_synchronizer(process_unmatched=False)
     feed(sync, [("points", 0)])
     assert sync.expire(300 * MS) == []
     assert sync.dropped == {"unmatched_points": 1}
 
 
 def test_a_pair_drops_older_messages():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("points", 0), ("points", 100), ("image", 100)])
     assert sync.dropped == {"unmatched_points": 1}
-
-
-def test_matching_starts_anew_after_a_jump_back_in_time():
-    sync = make()
-    feed(sync, [("points", 5000), ("image", 5000), ("points", 5100)])
-    out = sync.add("points", 0, 0, 5200 * MS) + sync.add("image", 0, 0, 5200 * MS)
-    assert out == [match(0, 0)]
-    assert +sync.dropped == {"time_jump_points": 1}
-
-
-def test_a_loop_of_a_short_drive_loses_no_pair():
-    sync, now, pairs = make(), 0, 0
-    for _ in range(3):
-        for stamp in range(0, 2000, 100):
-            now += 100 * MS
-            pairs += len(sync.add("image", stamp * MS, stamp, now)) + len(
-                sync.add("points", stamp * MS, stamp, now)
-            )
-    assert pairs == 60 and sync.dropped.total() == 0
-
-
-def test_the_first_frame_of_a_loop_is_not_lost_to_a_late_image_of_the_loop_before():
-    """The late image must not count as a jump ahead, nor the next cloud as another jump back."""
-    sync, frames, arrivals = make(), 10, []
-    for loop in range(3):
-        start = loop * 100 * frames
-        for frame in range(frames):
-            sent = start + 100 * frame - (90 if frame == 0 and loop else 0)
-            arrivals += [(sent, "points", (loop, frame)), (sent + 30, "image", (loop, frame))]
-    pairs = []
-    for now, stream, item in sorted(arrivals):
-        pairs += sync.add(stream, item[1] * 100 * MS, item, now * MS)
-    assert [match.points for match in pairs if match.is_pair and match.points[1] == 0] == [
-        (0, 0),
-        (1, 0),
-        (2, 0),
-    ]
-    assert all(match.points == match.image for match in pairs if match.is_pair)
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_a_loop_shorter_than_any_wait_keeps_giving_pairs(frames):
-    sync, now, pairs = make(), 0, []
-    for _ in range(12):
-        for stamp in range(0, 100 * frames, 100):
-            now += 100 * MS
-            for stream in ("points", "image"):
-                pairs += sync.add(stream, stamp * MS, stamp, now)
-    assert all(m.points == m.image for m in pairs)
-    assert len(pairs) == (
-        4 if frames == 1 else 12 * frames
-    )  # a loop of a single frame looks like repeated messages
-
-
-def test_a_loop_of_a_single_sensor_keeps_giving_matches():
-    out = feed_at(make(streams=("points",)), [(100 * index, "points", 0) for index in range(12)])
-    assert len(out) == 4
-
-
-def test_a_sensor_whose_clock_alone_is_set_back_does_not_silence_the_other():
-    sync = make()
-    messages = [(now, "points", now if now < 1000 else now - 900) for now in range(0, 5000, 100)]
-    messages += [(now, "image", now) for now in range(0, 5000, 100)]
-    out = feed_at(sync, sorted(messages))
-    assert sync.dropped["time_jump_image"] <= 3  # at most the images that wait during max_wait
-    for stream in ("points", "image"):
-        alone = [each.parts[stream] for each in out if list(each.parts) == [stream]]
-        assert len([stamp for stamp in alone if stamp > 2500]) > 10
-
-
-def ticks(
-    stream: str,
-    rate: int,
-    stamp: Callable[[float], float] = lambda now: now,
-    delay: float = 0,
-    seconds: int = 10,
-) -> list[tuple[float, str, float]]:
-    """Return the messages (arrival in ms, stream, stamp in ms) of a sensor.
-
-    The sensor measures every 1 / `rate` s; `stamp` maps the time of a measurement to its stamp.
-    """
-    times = np.arange(0, seconds * 1e3, 1e3 / rate)
-    return [(time + delay, stream, stamp(time)) for time in times]
-
-
-def given(matches: list[Match], stream: str) -> list[float]:
-    """Return the stamps of the messages of a stream in `matches`."""
-    return [match.parts[stream] for match in matches if stream in match.parts]
-
-
-@pytest.mark.parametrize("rate", [5, 10])
-@pytest.mark.parametrize("camera_rate", [15, 30])
-def test_a_camera_whose_stamp_freezes_leaves_the_clouds_to_be_processed_alone(rate, camera_rate):
-    sync = make()
-    images = ticks("image", camera_rate, lambda now: min(now, 3000))
-    clouds = given(feed_at(sync, sorted(ticks("points", rate) + images)), "points")
-    assert clouds == list(np.arange(0, 10_000, 1000 / rate))[: len(clouds)]
-    assert len(clouds) >= 10 * rate - 3  # the last ones still wait
-    assert set(sync.dropped) <= {"unmatched_image", "repeated_image"}
-
-
-def test_a_camera_with_stamps_of_whole_seconds_costs_no_clouds():
-    sync = make()
-    images = ticks("image", 30, lambda now: now // 1000 * 1000)
-    out = feed_at(sync, sorted(ticks("points", 10) + images))
-    assert len(given(out, "image")) == 10
-    # One older cloud is dropped where a newer one has found its image.
-    assert len(given(out, "points")) >= 98 - sync.dropped["unmatched_points"] >= 85
-
-
-@pytest.mark.parametrize("offset", [-1e6, -50_000, -400, 400, 50_000])
-@pytest.mark.parametrize("delay", [30, 60])
-def test_a_second_publisher_of_images_with_another_clock_costs_no_clouds(offset, delay):
-    sync = make()
-    second = ticks("image", 10, lambda now: now + offset, delay=50)
-    out = feed_at(sync, sorted(ticks("image", 10) + second + ticks("points", 10, delay=delay)))
-    assert len(given(out, "points")) >= 97
-    assert sync.dropped["time_jump_points"] == sync.dropped["late_points"] == 0
-    assert sync.take_jumps().keys() == {"image"}
-
-
-@pytest.mark.parametrize("delay", [30, 60])
-def test_a_second_publisher_of_clouds_with_another_clock_leaves_the_images(delay):
-    """If the wrong clouds come while the others wait for their images, no pairs can form."""
-    sync = make()
-    second = ticks("points", 10, lambda now: now - 50_000, delay=50)
-    out = feed_at(sync, sorted(ticks("points", 10) + second + ticks("image", 10, delay=delay)))
-    images = given(out, "image")
-    assert len([stamp for stamp in images if stamp > 1000]) >= 85
-    assert sync.take_jumps().keys() == {"points"}
-
-
-@pytest.mark.parametrize("max_wait", [200, 2000, 5000])
-@pytest.mark.parametrize("offset", [-10_000, 10_000])
-@pytest.mark.parametrize("stream", ["points", "image"])
-def test_one_wrong_stamp_costs_one_pair_whatever_max_wait_is(stream, offset, max_wait):
-    sync = make(max_wait=max_wait * MS)
-    other = "image" if stream == "points" else "points"
-    wrong = ticks(stream, 10, lambda now: now + offset * (now == 5000))
-    out = feed_at(sync, sorted(wrong + ticks(other, 10), key=lambda event: event[0]))
-    pairs = [match.points for match in out if match.is_pair]
-    assert pairs == [stamp for stamp in range(0, 10_000, 100) if stamp != 5000]
-
-
-def test_images_that_are_often_stamped_ahead_cost_only_their_own_pairs():
-    images = ticks("image", 10, lambda now: now + 10_000 * (now % 500 == 0))
-    out = feed_at(make(), sorted(ticks("points", 10) + images, key=lambda event: event[0]))
-    pairs = [match.points for match in out if match.is_pair]
-    assert pairs == [stamp for stamp in range(0, 10_000, 100) if stamp % 500]
 
 
 def slow_lidar_and_camera(until: float) -> list[tuple[float, str, float]]:
@@ -277,7 +116,7 @@ def slow_lidar_and_camera(until: float) -> list[tuple[float, str, float]]:
 
 
 def test_a_lidar_slower_than_1_hz_is_not_taken_for_silent():
-    sync = make()
+    sync = make_synchronizer()
     out = feed_at(sync, slow_lidar_and_camera(20_000))
     settled = [match for match in out if max(match.parts.values()) > 3300]
     assert len(settled) == 15 and all(match.is_pair for match in settled)
@@ -285,67 +124,37 @@ def test_a_lidar_slower_than_1_hz_is_not_taken_for_silent():
 
 
 def test_the_silence_of_a_slow_lidar_is_known_after_twice_its_interval():
-    sync = make()
+    sync = make_synchronizer()
     out = feed_at(sync, slow_lidar_and_camera(10_000))  # the last cloud comes at 9.9 s
-    alone = given([match for match in out if not match.is_pair], "image")
+    alone = stamps_of([match for match in out if not match.is_pair], "image")
     assert sync.reference == "image" and len([stamp for stamp in alone if stamp > 9900]) >= 75
 
 
-def test_in_a_loop_no_stream_jumps_between_clocks():
-    sync = make()
-    clouds, images = (ticks(stream, 10, lambda now: now % 3000) for stream in ("points", "image"))
-    pairs = feed_at(sync, sorted(clouds + images, key=lambda event: event[0]))
-    assert len(pairs) == 100 and sync.take_jumps() == {}
-
-
-def test_the_largest_jump_between_two_clocks_is_known_until_it_is_taken():
-    sync = make()
-    images = [(0, "image", 50_000), (100, "image", 100), (200, "image", 50_200)]
-    feed_at(sync, [*images, (300, "image", 300), (400, "image", 20_000)])
-    assert sync.take_jumps() == {"image": 50_100 * MS}
-    assert sync.take_jumps() == {}
-
-
-def feed_at(sync: Synchronizer, messages: list[tuple[float, str, float]]) -> list[Match]:
-    """Feed (arrival in ms, stream, stamp in ms); the item is the stamp."""
-    return [
-        match
-        for now, stream, stamp in messages
-        for match in sync.add(stream, round(stamp * MS), stamp, round(now * MS))
-    ]
-
-
 def test_late_messages_of_one_sensor_do_not_disturb_the_pairs_after_them():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("points", 0), ("image", 0), ("points", 100), ("image", 100)])
     for stamp in (200, 300, 400):
         assert feed(sync, [("image", 50), ("points", stamp), ("image", stamp)]) == [
-            match(stamp, stamp)
+            match_of(stamp, stamp)
         ]
     assert +sync.dropped == {"late_image": 3}
 
 
-def test_a_repeated_stamp_is_dropped_with_a_cause_of_its_own():
-    sync = make()
-    feed(sync, [("points", 0), ("image", 0), ("points", 0)])
-    assert sync.dropped == {"repeated_points": 1}
-
-
 def test_messages_out_of_order_find_their_partners():
-    sync = make()
+    sync = make_synchronizer()
     out = feed(sync, [("points", 100), ("points", 0), ("image", 0), ("image", 100)])
     assert [(m.points, m.image) for m in out] == [(0, 0), (100, 100)]
 
 
 def test_the_miss_is_the_distance_to_the_nearest_partner():
-    sync = make()
+    sync = make_synchronizer()
     feed(sync, [("points", 0), ("image", 123)])
     sync.expire(300 * MS)
     assert sync.miss("image") == 123 * MS
 
 
 def test_the_miss_of_a_partner_that_comes_after_the_wait_is_zero():
-    sync = make()
+    sync = make_synchronizer()
     arrivals = [
         (stamp + delay, stream, stamp)
         for stamp in range(0, 3000, 100)
@@ -360,14 +169,14 @@ def test_the_miss_of_a_partner_that_comes_after_the_wait_is_zero():
 
 
 def test_a_single_stream_passes_through():
-    assert feed(make(streams=("points",)), [("points", 0), ("points", 100)]) == [
+    assert feed(make_synchronizer(streams=("points",)), [("points", 0), ("points", 100)]) == [
         Match({"points": 0}),
         Match({"points": 100}),
     ]
 
 
 def test_more_messages_than_can_wait_are_dropped_with_a_cause_of_their_own():
-    sync = make(max_wait=10**15)
+    sync = make_synchronizer(max_wait=10**15)
     for index in range(1000):
         sync.add("points", 60 * MS * index, index, 0)
     assert sync.dropped == {"queue_full_points": 1000 - MOST_WAITING}
@@ -383,13 +192,17 @@ def camera_and_late_lidar(delay: float, seconds: float = 4.0) -> list[tuple[floa
 
 
 def test_images_of_a_fast_camera_are_kept_for_a_max_wait_of_a_second():
-    pairs = [m for m in feed_at(make(max_wait=1000 * MS), camera_and_late_lidar(600)) if m.is_pair]
+    pairs = [
+        m
+        for m in feed_at(make_synchronizer(max_wait=1000 * MS), camera_and_late_lidar(600))
+        if m.is_pair
+    ]
     assert len(pairs) == 34 and all(abs(m.points - m.image) < 1e-9 for m in pairs)
 
 
 @pytest.mark.parametrize(("max_wait", "delay"), [(200, 600), (200, 3000), (5000, 3000)])
 def test_the_miss_of_a_much_too_late_partner_of_a_fast_camera_is_zero(max_wait, delay):
-    sync = make(max_wait=max_wait * MS)
+    sync = make_synchronizer(max_wait=max_wait * MS)
     out = feed_at(sync, camera_and_late_lidar(delay, 10.0))
     assert not any(m.is_pair for m in out) and sync.miss("image") == 0
     assert bool(sync.dropped["queue_full_image"]) == (
@@ -398,28 +211,31 @@ def test_the_miss_of_a_much_too_late_partner_of_a_fast_camera_is_zero(max_wait, 
 
 
 def test_the_miss_of_a_late_partner_is_known_before_any_wait_has_ended():
-    sync = make(max_wait=5000 * MS)
+    sync = make_synchronizer(max_wait=5000 * MS)
     feed_at(sync, camera_and_late_lidar(3000, 4.0))
     assert sync.miss("image") == 0
 
 
 def test_an_image_is_paired_with_the_nearest_of_the_waiting_clouds():
-    sync = make()
+    sync = make_synchronizer()
     out = feed_at(
         sync, [(0, "points", 0), (50, "points", 50), (100, "points", 100), (101, "image", 40)]
     )
-    assert out == [match(50, 40)] and sync.dropped == {"unmatched_points": 1}
+    assert out == [match_of(50, 40)] and sync.dropped == {"unmatched_points": 1}
 
 
 def test_a_cloud_whose_wait_ends_lets_the_older_pair_go_first():
-    sync = make()
+    sync = make_synchronizer()
     assert (
         feed_at(
             sync, [(0, "points", 80), (100, "image", 0), (130, "image", 30), (150, "points", 50)]
         )
         == []
     )
-    assert sync.expire(200 * MS) == [match(50, 30), match(80, None)]  # an image at 60 was expected
+    assert sync.expire(200 * MS) == [
+        match_of(50, 30),
+        match_of(80, None),
+    ]  # an image at 60 was expected
 
 
 @pytest.mark.parametrize("phase", range(0, 100, 10))
@@ -428,7 +244,7 @@ def test_a_20_hz_lidar_and_a_10_hz_camera_pair_at_the_smallest_offset(phase, del
     """Stamps of images are `phase` ms after those of clouds; images arrive `delay` ms later."""
     clouds = [(50 + stamp, "points", stamp) for stamp in range(0, 3000, 50)]
     images = [(50 + stamp + delay, "image", stamp) for stamp in range(phase, 3000, 100)]
-    pairs = [m for m in feed_at(make(), sorted(clouds + images)) if m.is_pair]
+    pairs = [m for m in feed_at(make_synchronizer(), sorted(clouds + images)) if m.is_pair]
     offsets = [abs(m.points - m.image) for m in pairs]
     assert len(pairs) >= 27
     # The rates are not yet known at the first pair.
@@ -453,7 +269,7 @@ def test_every_pair_is_mutually_nearest_among_the_arrived_messages_and_all_are_c
         arrivals += [
             (int(stamp + lag + rng.uniform(0, 60 * MS)), stream, int(stamp)) for stamp in stamps
         ]
-    sync = make(process_unmatched=bool(rng.integers(2)))
+    sync = make_synchronizer(process_unmatched=bool(rng.integers(2)))
     come: dict[str, set[int]] = {
         "points": set(),
         "image": set(),
@@ -494,7 +310,7 @@ def test_every_pair_is_mutually_nearest_among_the_arrived_messages_and_all_are_c
 @pytest.mark.parametrize("seed", range(20))
 def test_every_cloud_is_given_out_or_counted_as_dropped_exactly_once(seed):
     rng = np.random.default_rng(seed)
-    sync, out, clouds, now = make(), [], 0, 0
+    sync, out, clouds, now = make_synchronizer(), [], 0, 0
     for _ in range(300):
         now += int(rng.integers(0, 80 * MS))
         stream = "points" if rng.random() < 0.5 else "image"
