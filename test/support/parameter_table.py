@@ -10,7 +10,8 @@ from bev_semseg_ros.ros.parameters.class_parameters import (
     classes_specification,
     threshold_specification,
 )
-from bev_semseg_ros.ros.parameters.parameters import OF_SENSORS, SPECIFICATIONS
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS
+from bev_semseg_ros.ros.parameters.sensors import OF_SENSORS
 from bev_semseg_ros.ros.parameters.specification import Specification
 
 

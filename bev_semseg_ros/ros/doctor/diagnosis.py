@@ -13,13 +13,8 @@ import yaml
 from bev_semseg_ros.data.calibration import Beams, Calibration, save_calibration, write_beams
 from bev_semseg_ros.input_check import Finding, Level, counted, findings_table
 from bev_semseg_ros.output_path import write_file
-from bev_semseg_ros.ros.parameters.parameters import (
-    OF_SENSORS,
-    SPECIFICATIONS,
-    Parameters,
-    nearest_allowed,
-)
-from bev_semseg_ros.ros.parameters.sensors import Sensor
+from bev_semseg_ros.ros.parameters.parameters import SPECIFICATIONS, Parameters
+from bev_semseg_ros.ros.parameters.sensors import OF_SENSORS, Sensor
 
 
 @dataclass
@@ -217,3 +212,15 @@ class Diagnosis:
 
 def _inline_yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).partition("\n")[0]
+
+
+def nearest_allowed(name: str, value: Any) -> Any:
+    """Return `value`, clamped to the limits of the parameter `name`.
+
+    Raises:
+        ValueError: If the value is not allowed for another reason.
+    """
+    limits = SPECIFICATIONS[name].limits
+    if limits:
+        value = min(max(value, limits[0]), limits[1])
+    return getattr(Parameters().changed({name: value}, configured=False), name)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis
+from bev_semseg_ros.ros.doctor.diagnosis import Diagnosis, nearest_allowed
 from bev_semseg_ros.ros.doctor.observation import Observation, Stream
-from bev_semseg_ros.ros.parameters.parameters import Parameters, nearest_allowed
+from bev_semseg_ros.ros.parameters.parameters import Parameters
 from bev_semseg_ros.ros.parameters.sensors import Sensor, item_of
 
 DEFAULTS = Parameters()

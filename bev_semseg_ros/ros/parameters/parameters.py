@@ -17,32 +17,12 @@ from bev_semseg_ros.data.calibration import frame_name
 from bev_semseg_ros.filtering import BoxFilter
 from bev_semseg_ros.frame import MODES
 from bev_semseg_ros.ros.parameters.class_parameters import ClassParameters
-from bev_semseg_ros.ros.parameters.sensors import Sensor, Sensors
-from bev_semseg_ros.ros.parameters.specification import Specification
+from bev_semseg_ros.ros.parameters.sensors import OF_SENSORS, Sensor, Sensors
+from bev_semseg_ros.ros.parameters.specification import Specification, parameter, specifications_of
 from bev_semseg_ros.ros.synchronizer import MOST_WAITING
 
-# The parameters that each named sensor has for itself, by kind.
-OF_SENSORS = {
-    "points": ("points_offset", "intensity_field", "intensity_scale"),
-    "image": ("image_offset", "image_transport", "rectified"),
-}
 LOOKUP_TIMEOUT = 0.1  # longest wait for a transform at a stamp, seconds
 OFFSETS = (-1e5, 1e5)  # seconds, over a day: covers TAI and time zones, not other epochs
-
-
-def _parameter(
-    default: Any,
-    description: str,
-    *,
-    choices: tuple[str, ...] = (),
-    limits: tuple[float, float] | None = None,
-    live: bool = False,
-    length: int | None = None,
-    fixed: bool = False,
-) -> Any:
-    """Return a dataclass field that is a parameter; see `Specification`."""
-    specification = Specification("", default, description, choices, limits, live, length, fixed)
-    return dataclasses.field(default=default, metadata={"specification": specification})
 
 
 @dataclass(frozen=True)
@@ -59,51 +39,51 @@ class Parameters:
             is allowed.
     """
 
-    checkpoint: str = _parameter(
+    checkpoint: str = parameter(
         "",
         "Checkpoint file. If empty, the shipped checkpoint (share/bev_semseg_ros/weights) is used.",
     )
-    calibration: str = _parameter(
+    calibration: str = parameter(
         "",
         "Calibration file: the YAML of this package, A2D2's cams_lidars.json or a KITTI calib "
         "file; or a folder that contains one. Required if extrinsics or intrinsics is calibration. "
         "If neither is, the node takes only lidar_from_unit from it, the poses of lidars whose "
         "points are combined in one cloud.",
     )
-    lidars: tuple[str, ...] = _parameter(
+    lidars: tuple[str, ...] = parameter(
         (),
         "Names of the lidars, the reference lidar first. The topic of each lidar is NAME/points. "
         "If empty, there is one lidar without a name, on the topic `points`.",
         fixed=True,
     )
-    cameras: tuple[str, ...] = _parameter(
+    cameras: tuple[str, ...] = parameter(
         (),
         "Names of the cameras, the reference camera first. The topics of each camera are "
         "NAME/image and NAME/camera_info. If empty, there is one camera without a name, on the "
         "topics `image` and `camera_info`.",
         fixed=True,
     )
-    extrinsics: str = _parameter(
+    extrinsics: str = parameter(
         "calibration",
         "Source of the poses of the sensors: the calibration file, the parameters lidar_pose and "
         "camera_pose (only with one lidar and one camera), or TF (needs tf2_ros).",
         choices=("calibration", "parameters", "tf"),
     )
-    lidar_pose: tuple[float, ...] = _parameter(
+    lidar_pose: tuple[float, ...] = parameter(
         (),
         "Pose of the lidar in base_frame: x, y, z (metres), roll, pitch, yaw (radians, about fixed "
         "axes). Used only if extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
-    camera_pose: tuple[float, ...] = _parameter(
+    camera_pose: tuple[float, ...] = parameter(
         (),
         "Pose of the camera body (x along the optical axis, y left, z up) in base_frame, in the "
         "form of lidar_pose. Used only if extrinsics is parameters.",
         limits=(-1000.0, 1000.0),
         length=6,
     )
-    base_frame: str = _parameter(
+    base_frame: str = parameter(
         "base_link",
         "Coordinate frame of the vehicle (x forward, y left, z up). Its use depends on extrinsics. "
         "tf: the TF frame in which the node looks up the poses. parameters: the coordinate frame "
@@ -111,20 +91,20 @@ class Parameters:
         "for output_frame. If ego_motion is tf, it must be a TF frame with the axes of the ego "
         "frame.",
     )
-    ground_height: float = _parameter(
+    ground_height: float = parameter(
         0.0,
         "z of the ground in base_frame, metres: 0 for base_footprint. Not used if extrinsics is "
         "calibration.",
         limits=(-10.0, 10.0),
     )
-    tf_lookup: str = _parameter(
+    tf_lookup: str = parameter(
         "static",
         "When the node looks up the pose of a sensor in TF. static: once. stamped: for each "
         f"message, at its stamp, with a wait of up to {LOOKUP_TIMEOUT:g} s; for sensors that move "
         "in base_frame. Used only if extrinsics is tf.",
         choices=("static", "stamped"),
     )
-    output_frame: str = _parameter(
+    output_frame: str = parameter(
         "",
         "Coordinate frame of the published boxes. If empty, it is that of the clouds of the "
         "reference lidar. Other allowed values depend on extrinsics. tf: any TF frame, such as "
@@ -133,7 +113,7 @@ class Parameters:
         "mode is camera_only. calibration: a frame_id of the YAML file, or the value of base_frame "
         "for boxes in the ego frame, if base_frame is a name that TF does not have, such as ego.",
     )
-    ego_motion: str = _parameter(
+    ego_motion: str = parameter(
         "none",
         "Source of the motion of the vehicle, for which the node corrects the points and the poses "
         "of the cameras. none: no correction. odometry: the topic odometry, whose child_frame_id "
@@ -142,76 +122,76 @@ class Parameters:
         "base_frame in odom_frame (needs tf2_ros).",
         choices=("none", "odometry", "tf"),
     )
-    odom_frame: str = _parameter(
+    odom_frame: str = parameter(
         "odom", "TF frame in which base_frame moves. Used only if ego_motion is tf."
     )
-    autostart: bool = _parameter(
+    autostart: bool = parameter(
         True,
         "Whether the node configures and activates itself. If false, the node waits for a "
         "lifecycle manager.",
     )
-    mode: str = _parameter(
+    mode: str = parameter(
         "fused",
         "Sensors to use. fused: lidars and cameras. With camera_only, the shipped network finds no "
         "boxes. A network that uses no images always works as with lidar_only, and refuses "
         "camera_only.",
         choices=MODES,
     )
-    device: str = _parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
-    precision: str = _parameter(
+    device: str = parameter("auto", "Device of the network: auto, cpu, cuda or cuda:N.")
+    precision: str = parameter(
         "auto",
         "Arithmetic of the network. auto: bf16 if the device computes it natively, otherwise fp16 "
         "on a GPU and fp32 on a CPU.",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
-    engine: str = _parameter(
+    engine: str = parameter(
         "auto",
         "Library that runs the dense layers of the network. auto: OpenVINO on a CPU, if it is "
         "installed; otherwise torch.",
         choices=("auto", "torch", "openvino"),
     )
-    num_threads: int = _parameter(
+    num_threads: int = parameter(
         0, "Threads of the network on a CPU. 0: all cores of the process.", limits=(0, 256)
     )
-    grid: str = _parameter(
+    grid: str = parameter(
         "forward",
         f"Where the network looks for boxes. {GRIDS_MEANING}.",
         choices=GRIDS,
     )
-    intrinsics: str = _parameter(
+    intrinsics: str = parameter(
         "camera_info",
         "Source of K and the distortion of the cameras: the topic camera_info or the calibration "
         "file.",
         choices=("camera_info", "calibration"),
     )
-    image_transport: str = _parameter(
+    image_transport: str = parameter(
         "raw",
         "Type of the images, on the topic to which you remap `image`. raw: Image. compressed: "
         "CompressedImage (JPEG or PNG); the node adds /compressed to the name of the topic. Not "
         "needed if you remap `image` to the full name of a topic of compressed images.",
         choices=("raw", "compressed"),
     )
-    rectified: str = _parameter(
+    rectified: str = parameter(
         "auto",
         "Whether the images are already rectified. For rectified images, the node uses P of "
         "camera_info instead of K, and ignores D. auto: they are rectified if the last part of the "
         "topic's name, before a trailing /compressed, contains _rect, as in /camera/image_rect.",
         choices=("auto", "always", "never"),
     )
-    reliability: str = _parameter(
+    reliability: str = parameter(
         "auto",
         "QoS of the subscriptions. auto: reliable if every publisher of the topic offers this, "
         "otherwise best effort. best_effort: applies to all topics but camera_info, which may be "
         "latched and stays at auto.",
         choices=("auto", "reliable", "best_effort"),
     )
-    slop: float = _parameter(
+    slop: float = parameter(
         0.05,
         "Largest difference between the stamps of two messages that match, in seconds.",
         limits=(0.0, 10.0),
         live=True,
     )
-    max_wait: float = _parameter(
+    max_wait: float = parameter(
         0.2,
         "Longest time that a message waits for a partner, in seconds of real time, even with "
         "use_sim_time ([slow simulations](integration.md#3-run-the-node)). For a message of the "
@@ -221,7 +201,7 @@ class Parameters:
         limits=(0.0, 10.0),
         live=True,
     )
-    points_offset: float = _parameter(
+    points_offset: float = parameter(
         0.0,
         "Seconds that the node adds to the stamps of clouds to match messages and to correct for "
         "motion (ego_motion). For published messages and for TF, it uses the stamps without this "
@@ -229,13 +209,13 @@ class Parameters:
         limits=OFFSETS,
         live=True,
     )
-    image_offset: float = _parameter(
+    image_offset: float = parameter(
         0.0,
         "The same as points_offset, for the stamps of images.",
         limits=OFFSETS,
         live=True,
     )
-    unmatched: str = _parameter(
+    unmatched: str = parameter(
         "process",
         "What happens to a message that has no partner when max_wait expires. drop: the node drops "
         "it. process: the node processes it alone if it belongs to the reference stream, normally "
@@ -245,26 +225,26 @@ class Parameters:
         choices=("process", "drop"),
         live=True,
     )
-    intensity_field: str = _parameter(
+    intensity_field: str = parameter(
         "intensity",
         "Field of the clouds that holds the intensity; not x, y or z. If empty, the intensity "
         "counts as 0.",
         live=True,
     )
-    intensity_scale: float = _parameter(
+    intensity_scale: float = parameter(
         0.0,
         "Factor that scales the intensity to 0..1. 0: the node chooses 1, 1/255 or 1/65535, by "
         "the type of the field and its maximum in the first clouds.",
         limits=(0.0, 1e6),
         live=True,
     )
-    score_threshold: float = _parameter(
+    score_threshold: float = parameter(
         0.3,
         "Lowest score of a published box, unless score_threshold_CLASS is set for its class.",
         limits=(0.0, 1.0),
         live=True,
     )
-    distance_bands: tuple[float, ...] = _parameter(
+    distance_bands: tuple[float, ...] = parameter(
         (20.0, 40.0),
         "Limits between distance bands for score_threshold_CLASS, in metres, in increasing order: "
         "two values make three bands. The distance of a box is measured horizontally from the "
@@ -272,7 +252,7 @@ class Parameters:
         limits=(0.0, 1000.0),
         live=True,
     )
-    nms_iou_threshold: float = _parameter(
+    nms_iou_threshold: float = parameter(
         1.0,
         "If two boxes overlap by more than this, the node publishes only the one with the higher "
         "score, whatever their classes. The overlap is the intersection over union in the "
@@ -280,23 +260,23 @@ class Parameters:
         limits=(0.0, 1.0),
         live=True,
     )
-    marker_lifetime: float = _parameter(
+    marker_lifetime: float = parameter(
         0.5,
         "Seconds after which a marker disappears if it is not updated. 0: never.",
         limits=(0.0, 60.0),
         live=True,
     )
-    overlay_opacity: float = _parameter(
+    overlay_opacity: float = parameter(
         0.5, "Opacity of the class colours in ~/semseg/overlay.", limits=(0.0, 1.0), live=True
     )
-    max_processing_time_ms: float = _parameter(
+    max_processing_time_ms: float = parameter(
         500.0,
         "If the processing time of a frame (total_ms on ~/timing) is longer, /diagnostics reports "
         "WARN.",
         limits=(1.0, 60_000.0),
         live=True,
     )
-    max_silence_ms: float = _parameter(
+    max_silence_ms: float = parameter(
         1000.0,
         "If the node published no frame during this time, or every frame took longer than "
         "max_processing_time_ms, /diagnostics reports ERROR.",
@@ -427,11 +407,7 @@ class Parameters:
 
 
 # The parameters that do not depend on the checkpoint, by name.
-SPECIFICATIONS: dict[str, Specification] = {
-    item.name: dataclasses.replace(item.metadata["specification"], name=item.name)
-    for item in dataclasses.fields(Parameters)
-    if "specification" in item.metadata
-}
+SPECIFICATIONS = specifications_of(Parameters)
 
 
 def _is_device(name: str) -> bool:
@@ -445,15 +421,3 @@ def _refuse_coordinate(name: str, field: str) -> None:
             f"parameter {name}: the field {field!r} is a coordinate; name the field that holds the "
             "intensity, or leave the parameter empty"
         )
-
-
-def nearest_allowed(name: str, value: Any) -> Any:
-    """Return `value`, clamped to the limits of the parameter `name`.
-
-    Raises:
-        ValueError: If the value is not allowed for another reason.
-    """
-    limits = SPECIFICATIONS[name].limits
-    if limits:
-        value = min(max(value, limits[0]), limits[1])
-    return getattr(Parameters().changed({name: value}, configured=False), name)

@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from bev_semseg_ros.data.calibration import check_sensor_name
 from bev_semseg_ros.frame import CAMERA, LIDAR
 
+# The parameters that each named sensor has for itself, by kind.
+OF_SENSORS = {
+    "points": ("points_offset", "intensity_field", "intensity_scale"),
+    "image": ("image_offset", "image_transport", "rectified"),
+}
+
 
 @dataclass(frozen=True)
 class Sensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -136,3 +137,27 @@ class Specification:
     def _check_range(self, value: Any, low: float, high: float) -> None:
         if not low <= value <= high:
             raise ValueError(f"parameter {self.name}: {value} is outside {low:g}..{high:g}")
+
+
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    choices: tuple[str, ...] = (),
+    limits: tuple[float, float] | None = None,
+    live: bool = False,
+    length: int | None = None,
+    fixed: bool = False,
+) -> Any:
+    """Return a dataclass field that is a parameter; see `Specification`."""
+    specification = Specification("", default, description, choices, limits, live, length, fixed)
+    return dataclasses.field(default=default, metadata={"specification": specification})
+
+
+def specifications_of(parameters: type) -> dict[str, Specification]:
+    """Return the specifications of the fields of a dataclass that are parameters, by name."""
+    return {
+        item.name: dataclasses.replace(item.metadata["specification"], name=item.name)
+        for item in dataclasses.fields(parameters)
+        if "specification" in item.metadata
+    }
