@@ -9,6 +9,7 @@ from itertools import pairwise
 from statistics import median_low
 
 STAMPS = 1024  # kept for one stream, 34 s at 30 Hz: they show how late a message is
+BEFORE_ALL = -(2**63)  # before every stamp; an offset may make stamps negative
 INTERVALS = 5  # the period is their median, which a lost message hardly changes
 
 
@@ -18,6 +19,7 @@ class StreamHistory:
     Attributes:
         oldest: The smallest stamp ever added; None before the first.
         period: Median time between recent stamps; None before the second.
+        given: Stamp of the last message that was part of a match; BEFORE_ALL before the first.
     """
 
     def __init__(self) -> None:
@@ -26,6 +28,7 @@ class StreamHistory:
         self._sorted: list[int] = []
         self.oldest: int | None = None
         self.period: int | None = None
+        self.given = BEFORE_ALL
 
     def __len__(self) -> int:
         """Return the number of stamps in the history."""
@@ -74,6 +77,10 @@ class StreamHistory:
         if not self:
             return False
         return (stamp == self.oldest and len(self) > 1) or stamp < self.newest - tolerance
+
+    def is_old(self, stamp: int) -> bool:
+        """Return whether `stamp` repeats an earlier one, or is not newer than `given`."""
+        return stamp <= self.given or stamp in self
 
     def distance(self, stamp: int) -> int | None:
         """Return the difference between `stamp` and the nearest stamp; None without stamps."""

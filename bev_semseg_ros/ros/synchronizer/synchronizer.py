@@ -9,7 +9,7 @@ synchronizer returns complete matches, counts dropped messages by cause, and nev
 from __future__ import annotations
 
 from bisect import insort
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,15 +17,14 @@ from bev_semseg_ros.ros.synchronizer.arrivals import SILENCE_NS
 from bev_semseg_ros.ros.synchronizer.jumps import Jumps
 from bev_semseg_ros.ros.synchronizer.match import Match
 from bev_semseg_ros.ros.synchronizer.misses import Misses
+from bev_semseg_ros.ros.synchronizer.recent_matches import RecentMatches
 from bev_semseg_ros.ros.synchronizer.stream_history import StreamHistory
 from bev_semseg_ros.ros.synchronizer.succession import Succession
 from bev_semseg_ros.ros.synchronizer.waiting import OpenMatch, Parts, Waiting, nearest
 
 STREAMS = ("points", "image")  # of a lidar and a camera without names
 MOST_WAITING = 64  # limit per stream, whatever max_wait is: 64 images of 7 MB take 0.45 GB
-BEFORE_ALL = -(2**63)  # before every stamp; an offset may make stamps negative
 LATE_MESSAGES = 3  # if all messages are late, the third one of a stream counts as a jump back
-MATCHES = 64  # recent matches, to recognise messages that come too late for one of them
 
 
 class Synchronizer:
@@ -105,13 +104,11 @@ class Synchronizer:
         self._joined_at = dict.fromkeys(self.streams, -SILENCE_NS)
         self._waiting: dict[str, list[Waiting]] = {stream: [] for stream in self.streams}
         self._history = {stream: StreamHistory() for stream in self.streams}
-        self._given = dict.fromkeys(self.streams, BEFORE_ALL)
         self._late: Counter[str] = Counter()  # late messages since the last that was not
         # By how much the newest reference message was newer when the stream's last message came;
         # nothing if none came since the stamps of the reference jumped back.
         self._lag: dict[str, int] = {}
-        # For each match, the stamp of its reference message and the streams it no longer misses.
-        self._matches: deque[tuple[int, frozenset[str]]] = deque(maxlen=MATCHES)
+        self._recent = RecentMatches()
 
     def take_dropped(self) -> Counter[str]:
         """Return `dropped`, without causes that did not occur, and reset it."""
@@ -142,7 +139,7 @@ class Synchronizer:
         self._succession.note_arrival(stream, now)
         reference = self._history[self.reference]
         self._lag[stream] = reference.newest - stamp if reference else 0
-        if self._is_old(stream, stamp):
+        if self._history[stream].is_old(stamp):
             self._late[stream] += 1
             if stamp in self._history[stream]:
                 self.dropped["repeated_" + stream] += 1
@@ -228,7 +225,7 @@ class Synchronizer:
         """Return whether all streams that are not silent send only late messages."""
         return (
             self._late[stream] >= LATE_MESSAGES - 1
-            and self._is_old(stream, stamp)
+            and self._history[stream].is_old(stamp)
             and all(
                 self._late[other] or self._succession.is_silent(other, now)
                 for other in self._succession.others(stream)
@@ -240,25 +237,17 @@ class Synchronizer:
         self.dropped["time_jump_" + stream] += len(self._waiting[stream])
         self._waiting[stream] = []
         self._history[stream] = StreamHistory()
-        self._given[stream] = BEFORE_ALL
         self._jumps.note_back(stream)
         if stream == self.reference:
             self._lag.clear()
-            self._matches.clear()
+            self._recent.clear()
         else:
-            matches = [(stamp, streams | {stream}) for stamp, streams in self._matches]
-            self._matches = deque(matches, maxlen=MATCHES)
-
-    def _is_old(self, stream: str, stamp: int) -> bool:
-        return stamp <= self._given[stream] or stamp in self._history[stream]
+            self._recent.stop_missing(stream)
 
     def _has_lost_its_match(self, stream: str, stamp: int) -> bool:
         """Return whether the match of a message was already returned without it."""
-        if not self._matches:
-            return False
-        reference_stamp, streams = min(self._matches, key=lambda match: abs(match[0] - stamp))
-        distance = abs(reference_stamp - stamp)
-        if stream in streams or distance > self.slop:
+        distance = self._recent.distance(stream, stamp)
+        if distance is None or distance > self.slop:
             return False
         coming = [entry.stamp for entry in self._waiting[self.reference]]
         history = self._history[self.reference]
@@ -388,7 +377,7 @@ class Synchronizer:
 
     def _give(self, parts: Parts, now: int) -> Match:
         for stream, entry in parts.items():
-            self._given[stream] = entry.stamp
+            self._history[stream].given = entry.stamp
             self._succession.note_given(stream, now)
             waiting = self._waiting[stream]
             older = [each for each in waiting if each.stamp < entry.stamp]
@@ -396,7 +385,7 @@ class Synchronizer:
                 self.dropped["unmatched_" + stream] += len(older)
             self._waiting[stream] = [each for each in waiting if each.stamp > entry.stamp]
         if len(parts) > 1 and self.reference in parts:
-            self._matches.append((parts[self.reference].stamp, frozenset(parts)))
+            self._recent.add(parts[self.reference].stamp, frozenset(parts))
             for stream in parts:
                 self._joined_at[stream] = now
                 self._misses.forget(stream, self.reference)

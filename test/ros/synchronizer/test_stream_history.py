@@ -37,3 +37,10 @@ def test_a_bounded_number_of_stamps_is_remembered(seed):
     assert [stamp in history for stamp in stamps] == [False] * 2 * STAMPS + [True] * STAMPS
     for stamp in range(0, 3 * STAMPS, 97):
         assert history.distance(stamp) == min(abs(each - stamp) for each in kept)
+
+
+def test_a_stamp_is_old_if_it_repeats_one_or_is_not_newer_than_the_last_in_a_match():
+    history = history_of(-200, 100, 300)
+    assert [history.is_old(stamp) for stamp in (-300, -200, 99, 100)] == [False, True, False, True]
+    history.given = 200
+    assert [history.is_old(stamp) for stamp in (99, 200, 201, 300)] == [True, True, False, True]
