@@ -13,6 +13,8 @@ from bev_semseg_ros.frame import Annotation, Frame
 from bev_semseg_ros.model.network import Network
 from bev_semseg_ros.model.tasks.task import Task, parts_of
 
+MOST_CHECKED = 50  # frames of each data set
+
 
 class ValidationData(Subset):
     """A data set whose errors name the option that gives it."""
@@ -32,7 +34,9 @@ class ValidationData(Subset):
             return super().__getitem__(index)
 
     def check_labels(self, network: Network, config: Config) -> None:
-        """Encode one frame for each task that is scored, to find errors before the run.
+        """Encode frames until each task that is scored had labels, to find errors before the run.
+
+        At most MOST_CHECKED frames are read, because a task may have no labels.
 
         Args:
             network: network that is trained.
@@ -43,7 +47,8 @@ class ValidationData(Subset):
                 be read.
         """
         pending = [task for task in network.tasks if task.metric() is not None]
-        for index in spaced(len(self), config.training.validation_frames or None):
+        limit = config.training.validation_frames or MOST_CHECKED
+        for index in spaced(len(self), min(limit, MOST_CHECKED)):
             if not pending:
                 return
             frame, annotation = self[index]

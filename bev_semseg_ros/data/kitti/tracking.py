@@ -236,11 +236,15 @@ def _training_folder(path: Path) -> Path | None:
 
 def _unread_drives(folder: Path) -> tuple[str, ...]:
     """Return notes about drives whose names are not numbers."""
-    return tuple(
-        f"{entry} is not read, but looks like a drive; the names of drives are numbers"
+    names = {
+        entry.name
         for sensor in (*_CAMERAS, _CLOUDS)
-        for entry in sorted((folder / sensor).glob("[!.]*"))
+        for entry in (folder / sensor).glob("[!.]*")
         if entry.is_dir() and not entry.name.isdecimal()
+    }
+    return tuple(
+        f"{folder}: {name} is not read, but looks like a drive; the names of drives are numbers"
+        for name in sorted(names)
     )
 
 

@@ -120,11 +120,15 @@ class LatestPairQueue:
         for cause, count in self._synchronizer.take_dropped().items():
             self._health.drop(cause, count)
         for match in matches:
-            for work in list(self._newest):
-                if not match.parts.keys().isdisjoint(work.match.parts):
-                    self._newest.remove(work)
-                    self._health.drop("overwritten")
-            self._newest.append(Work(match, now))
+            replaced = [
+                work for work in self._newest if not match.parts.keys().isdisjoint(work.match.parts)
+            ]
+            # At the place of the first: if it went to the end, a fast sensor would never be next.
+            place = self._newest.index(replaced[0]) if replaced else len(self._newest)
+            self._newest.insert(place, Work(match, now))
+            for work in replaced:
+                self._newest.remove(work)
+                self._health.drop("overwritten")
 
     def _warn_of_new_reference(self) -> None:
         """Warn once when another stream becomes the reference.

@@ -62,8 +62,8 @@ class Synchronizer:
     it is a surplus message of a faster sensor. If there is only one stream, every message is
     returned.
 
-    Order: In each stream, the stamps of successive matches increase. A match drops older waiting
-    messages of its streams.
+    Order: In each stream, the stamps of successive matches increase, until they jump back. A match
+    drops older waiting messages of its streams.
 
     Jumps: The stamps of a stream have jumped back if one is too old to be explained by waiting, or
     repeats the oldest one (a bag that loops). Its waiting messages are then dropped, and its past
@@ -213,7 +213,7 @@ class Synchronizer:
         """Add a stamp to the history, and compare it with earlier ones and other streams."""
         history = self._history[stream]
         if history:
-            self._jumps.note(stream, stamp - history.newest, now, self.slop + self.max_wait)
+            self._jumps.note(stream, stamp, history.newest, now, self.slop + self.max_wait)
         history.add(stamp)
         is_reference = stream == self.reference
         for other in self._succession.others(stream) if is_reference else (self.reference,):
@@ -236,8 +236,9 @@ class Synchronizer:
         """Forget the messages of a stream, because its stamps have jumped back."""
         self.dropped["time_jump_" + stream] += len(self._waiting[stream])
         self._waiting[stream] = []
+        if self._history[stream]:
+            self._jumps.note_back(stream, self._history[stream].newest)
         self._history[stream] = StreamHistory()
-        self._jumps.note_back(stream)
         if stream == self.reference:
             self._lag.clear()
             self._recent.clear()

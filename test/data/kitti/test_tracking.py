@@ -68,12 +68,12 @@ def test_drives_without_labels_are_read(root):
     assert frame.missing == () and annotation.boxes is None
 
 
-def test_a_drive_whose_name_is_not_a_number_gets_a_note(root):
+def test_a_drive_whose_name_is_not_a_number_gets_one_note(root):
     assert open_dataset(root).notes == ()
-    clouds = root / "training" / "velodyne"
-    renamed = (clouds / "0004").rename(clouds / "drive2")
+    for sensor in ("image_02", "velodyne"):
+        (root / "training" / sensor / "0004").rename(root / "training" / sensor / "drive2")
     (note,) = open_dataset(root).notes
-    assert note.startswith(f"{renamed} is not read") and "numbers" in note
+    assert note.startswith(f"{root / 'training'}: drive2 is not read") and "numbers" in note
 
 
 def test_missing_files_of_a_frame_are_named(root):

@@ -47,6 +47,18 @@ def test_clouds_and_images_that_do_not_match_do_not_replace_each_other(monkeypat
     assert counts.received.total() == 4 + counts.dropped.total()
 
 
+def test_a_slow_network_takes_clouds_and_images_in_turn_if_they_do_not_match(monkeypatch):
+    queue, clock, taken = make(), Clock(monkeypatch), []
+    for number in range(80):
+        clock.now += 100 * MS
+        queue.offer("image", clock.now - 10**12, clock.now)
+        clock.now += 15 * MS
+        queue.offer("points", clock.now, clock.now)
+        if number > 20 and number % 3 == 0:  # after the first second without a pair
+            taken += [next(iter(queue.take(1).match.parts))]
+    assert taken == ["image", "points"] * 10 or taken == ["points", "image"] * 10
+
+
 def test_an_unmatched_cloud_is_given_out_when_its_wait_is_over():
     queue = make()
     queue.offer("points", 0, "cloud")

@@ -17,6 +17,7 @@ MS = 1_000_000
         ([0, 100, 60_100], 1000),  # a pause
         ([0, 100, 60_100, 60_200], 1000),
         ([0, 100, 1600, 3100], 3000),
+        ([0, 60_000, 120_000], 10_000),  # at most
     ],
 )
 def test_a_slow_sensor_is_silent_after_twice_its_usual_interval(arrivals, patience):

@@ -79,6 +79,16 @@ def test_in_a_loop_no_stream_jumps_between_clocks():
     assert len(pairs) == 100 and sync.take_jumps() == {}
 
 
+@pytest.mark.parametrize(("speed", "period"), [(2, 1000), (4, 500), (10, 1000)])
+def test_in_a_loop_that_is_played_faster_no_stream_jumps_between_clocks(speed, period):
+    sync = make_synchronizer()
+    for number in range(60):
+        stamp, now = number * period % 20_000 * MS, number * period // speed * MS
+        for stream in ("points", "image"):
+            sync.add(stream, stamp, stamp, now)
+    assert sync.take_jumps() == {}
+
+
 def test_a_sensor_whose_clock_alone_is_set_back_does_not_silence_the_other():
     sync = make_synchronizer()
     messages = [(now, "points", now if now < 1000 else now - 900) for now in range(0, 5000, 100)]
