@@ -99,9 +99,9 @@ class Reporter:
                 )
         reasons = _why_messages_are_missing(counts, parameters, dropped, bad_stamps)
         reasons += self._health.take_warnings()
-        # Faults stay in /diagnostics as long as they last. Outcomes are not there, because they may
-        # be normal, for instance if one sensor is faster. Both are logged when a new one occurs, or
-        # together with other reasons.
+        # Faults stay in /diagnostics as long as they last. They are logged when a new fault or
+        # outcome occurs, or together with other reasons. Outcomes may be normal, for instance if
+        # one sensor is faster, so /diagnostics has them only when they are logged.
         faults = bad_stamps | {key: f"{key}: {count}" for key, count in losses.items()}
         told, self._told = self._told, {*faults, *outcomes}
         if not (reasons or self._told) and published == 0 and dropped:

@@ -120,15 +120,15 @@ class LatestPairQueue:
         for cause, count in self._synchronizer.take_dropped().items():
             self._health.drop(cause, count)
         for match in matches:
-            replaced = [
-                work for work in self._newest if not match.parts.keys().isdisjoint(work.match.parts)
-            ]
+            is_replaced = [bool(match.parts.keys() & work.match.parts) for work in self._newest]
             # At the place of the first: if it went to the end, a fast sensor would never be next.
-            place = self._newest.index(replaced[0]) if replaced else len(self._newest)
+            place = is_replaced.index(True) if any(is_replaced) else len(self._newest)
+            self._newest = [
+                work for work, gone in zip(self._newest, is_replaced, strict=True) if not gone
+            ]
             self._newest.insert(place, Work(match, now))
-            for work in replaced:
-                self._newest.remove(work)
-                self._health.drop("overwritten")
+            if any(is_replaced):
+                self._health.drop("overwritten", sum(is_replaced))
 
     def _warn_of_new_reference(self) -> None:
         """Warn once when another stream becomes the reference.
